@@ -1,0 +1,1 @@
+"""The coordinator: manages exams, people and deliveries, and keeps the results."""

@@ -1,0 +1,1 @@
+"""What the coordinator calls: exam-clients, ExamDelivery objects, identity providers."""

@@ -1,0 +1,1 @@
+"""REST and WebSocket doors of the coordinator, public and internal."""

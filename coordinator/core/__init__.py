@@ -1,0 +1,1 @@
+"""Rules of the coordinator. Pure: no I/O, no clock, no chance."""

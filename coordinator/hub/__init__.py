@@ -1,0 +1,1 @@
+"""Fan-out of live events to WebSockets: a slow reader never holds up the others."""

@@ -1,0 +1,1 @@
+"""All SQL of the coordinator, one function per question."""

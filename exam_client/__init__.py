@@ -1,0 +1,1 @@
+"""The exam-client: one delivery, one process, one encrypted file."""

@@ -1,0 +1,1 @@
+"""Use cases of the exam-client, one module each."""

@@ -1,0 +1,1 @@
+"""The encrypted SQLite file and the one thread that writes to it."""

@@ -1,0 +1,1 @@
+"""Sends the outbox to the coordinator, in order, for as long as it takes."""

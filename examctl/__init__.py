@@ -1,0 +1,1 @@
+"""The command line: run everything on one machine, apply, import, simulate, verify."""

@@ -1,0 +1,1 @@
+"""The operator: keeps each delivery's exam-client alive from assignment to clean-up."""

@@ -1,0 +1,1 @@
+"""The operator's hands: Kubernetes, local processes, coordinator and exam-clients."""

@@ -1,0 +1,1 @@
+"""Decisions of the operator: observed world + spec + now -> plan. Pure."""

@@ -1,0 +1,1 @@
+"""The process edge: the operator's core on one machine, without Kubernetes."""
