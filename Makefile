@@ -1,0 +1,46 @@
+# Every target prepares what it needs; the second call finds it ready. `make` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+READY := .venv/.ready
+ARGS ?=
+
+.PHONY: help demo demo-samples test check bench coverage lock format clean
+
+help: ## List the targets
+	@echo 'MedXamion: make TARGET [ARGS="..."]'
+	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' $(MAKEFILE_LIST) \
+		| while IFS='|' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+
+demo: $(READY) ## Sit a whole exam on this machine, crashes included (ARGS go to examctl demo)
+	@.venv/bin/examctl demo $(ARGS)
+
+demo-samples: $(READY) ## The demo on every CSV of MEDXAMION_SAMPLE_DATA=folder
+	@scripts/demo-samples.sh $(ARGS)
+
+test: $(READY) ## Run all tests: real PostgreSQL, SQLCipher and Chromium (ARGS go to pytest)
+	@scripts/test.sh $(ARGS)
+
+check: $(READY) ## The fast gate: format, lint, types, imports, drift
+	@scripts/check.sh
+
+bench: $(READY) ## Measure answers per second, latencies and memory on this machine
+	@$(PY) -m bench $(ARGS)
+
+coverage: $(READY) ## Branch coverage of the cores and the contract by the unit tests
+	@$(PY) -m coverage run -m pytest -q tests/unit tests/contract $(ARGS)
+	@$(PY) -m coverage report
+
+lock: $(READY) ## Recompile requirements/*.lock (ARGS=--upgrade for newer versions)
+	@scripts/lock.sh $(ARGS)
+
+format: $(READY) ## Format the code and mend what lint can mend
+	@$(PY) -m ruff format --quiet .
+	@$(PY) -m ruff check --fix .
+
+clean: ## Remove the virtual environment and caches (never data of an exam)
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage* dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements/bootstrap.lock requirements/dev.lock pyproject.toml scripts/bootstrap.sh
+	@scripts/bootstrap.sh
