@@ -1,0 +1,175 @@
+"""The rules of ExamDelivery objects that one field's type can't say, each with its sentence.
+
+Every door applies them and speaks the same sentence at the same field path. Rules on creation see
+the object; rules on update see the stored object (with its status) and the new spec.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from exam_contract.delivery import DesiredState, ExamDelivery, ExamDeliverySpec, Phase
+
+_ORDER = {state: rank for rank, state in enumerate(DesiredState)}
+_ROLLBACK_PHASES = frozenset({Phase.FINALISING, Phase.TRANSFERRING})
+_DELETABLE = frozenset({Phase.VALIDATED, Phase.CLEANED_UP, Phase.ABORTED, Phase.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """``path``: dotted field path; ``message``: what is wrong and what to do."""
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpecRule:
+    """Holds for every stored spec."""
+
+    path: str
+    message: str
+    holds: Callable[[ExamDeliverySpec], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRule:
+    """Holds between the stored object and the new spec."""
+
+    path: str
+    message: str
+    holds: Callable[[ExamDelivery, ExamDeliverySpec], bool]
+
+
+def effective_phase(stored: ExamDelivery) -> Phase:
+    """The phase that rules read: while Recovering, the phase it replaced."""
+    status = stored.status
+    if status.phase is Phase.RECOVERING and status.resume_phase is not None:
+        return status.resume_phase
+    return status.phase
+
+
+def data_validated(stored: ExamDelivery) -> bool:
+    """Whether condition DataValidated is True."""
+    return any(c.type == "DataValidated" and c.status == "True" for c in stored.status.conditions)
+
+
+def rollback_allowed(stored: ExamDelivery) -> bool:
+    """Finalised may go back to Running only while closing or transferring, before validation."""
+    return effective_phase(stored) in _ROLLBACK_PHASES and not data_validated(stored)
+
+
+def _forward_or_rollback(stored: ExamDelivery, new: ExamDeliverySpec) -> bool:
+    old_state, new_state = stored.spec.desired_state, new.desired_state
+    if _ORDER[new_state] >= _ORDER[old_state]:
+        return True
+    is_rollback = (old_state, new_state) == (DesiredState.FINALISED, DesiredState.RUNNING)
+    return is_rollback and rollback_allowed(stored)
+
+
+def _abort_before_finalised(stored: ExamDelivery, new: ExamDeliverySpec) -> bool:
+    aborts = DesiredState.ABORTED in (new.desired_state,)
+    return not (aborts and stored.spec.desired_state is DesiredState.FINALISED)
+
+
+def _window_only_extends(stored: ExamDelivery, new: ExamDeliverySpec) -> bool:
+    live = effective_phase(stored) not in (Phase.ASSIGNED, Phase.PREPARING, Phase.PREPARED)
+    return not live or new.window.closes_at >= stored.spec.window.closes_at
+
+
+def _opening_is_kept(stored: ExamDelivery, new: ExamDeliverySpec) -> bool:
+    live = effective_phase(stored) not in (Phase.ASSIGNED, Phase.PREPARING, Phase.PREPARED)
+    return not live or new.window.opens_at == stored.spec.window.opens_at
+
+
+SPEC_RULES = (
+    SpecRule(
+        "spec.window",
+        "window.opensAt must be before window.closesAt; move one of them",
+        lambda spec: spec.window.opens_at < spec.window.closes_at,
+    ),
+    SpecRule(
+        "spec.replicas",
+        "replicas must be 1: a delivery has exactly one exam-client",
+        lambda spec: spec.replicas == 1,
+    ),
+    SpecRule(
+        "spec.recovery.nodeLossPolicy",
+        "nodeLossPolicy Replace needs storage.accessMode ReadWriteOncePod; use Wait or change it",
+        lambda spec: (
+            spec.recovery.node_loss_policy == "Wait"
+            or spec.storage.access_mode == "ReadWriteOncePod"
+        ),
+    ),
+    SpecRule(
+        "spec.access.host",
+        "access.host is required for access.type Ingress and HTTPRoute; give the public host name",
+        lambda spec: spec.access.type not in ("Ingress", "HTTPRoute") or bool(spec.access.host),
+    ),
+)
+
+UPDATE_RULES = (
+    UpdateRule(
+        "spec.exam",
+        "exam can't be changed; create another ExamDelivery for another exam version",
+        lambda stored, new: stored.spec.exam == new.exam,
+    ),
+    UpdateRule(
+        "spec.storage",
+        "storage can't be changed; the volume exists as it was asked for",
+        lambda stored, new: stored.spec.storage == new.storage,
+    ),
+    UpdateRule(
+        "spec.encryption",
+        "encryption can't be changed; the data is encrypted with the first key",
+        lambda stored, new: stored.spec.encryption == new.encryption,
+    ),
+    UpdateRule(
+        "spec.participants.rosterRef",
+        "participants.rosterRef can't be changed; the roster is part of the signed bundle",
+        lambda stored, new: stored.spec.participants.roster_ref == new.participants.roster_ref,
+    ),
+    UpdateRule(
+        "spec.desiredState",
+        "desiredState moves forward only; Finalised may go back to Running only while the phase is"
+        " Finalising or Transferring and the data is not validated",
+        _forward_or_rollback,
+    ),
+    UpdateRule(
+        "spec.desiredState",
+        "desiredState Aborted is allowed only before Finalised; let the delivery finish",
+        _abort_before_finalised,
+    ),
+    UpdateRule(
+        "spec.window.closesAt",
+        "window.closesAt may be extended, not shortened, once the exam is running",
+        _window_only_extends,
+    ),
+    UpdateRule(
+        "spec.window.opensAt",
+        "window.opensAt can't be changed once the exam is running",
+        _opening_is_kept,
+    ),
+)
+
+DELETE_REFUSED = (
+    "this delivery holds data that was not transferred; let it finish, or set the annotation"
+    " exams.medxamion.io/discard-untransferred-data to its uid to give the data up"
+)
+
+
+def spec_violations(spec: ExamDeliverySpec) -> list[Violation]:
+    """Every rule on creation that the spec breaks."""
+    return [Violation(rule.path, rule.message) for rule in SPEC_RULES if not rule.holds(spec)]
+
+
+def update_violations(stored: ExamDelivery, new: ExamDeliverySpec) -> list[Violation]:
+    """Every rule that storing the new spec would break."""
+    broken = [rule for rule in UPDATE_RULES if not rule.holds(stored, new)]
+    return spec_violations(new) + [Violation(rule.path, rule.message) for rule in broken]
+
+
+def delete_allowed(stored: ExamDelivery, discard_annotation: str | None) -> bool:
+    """DELETE is allowed at the ends, before any attempt, or when a person gave the data up."""
+    if stored.metadata.uid is not None and discard_annotation == stored.metadata.uid:
+        return True
+    return effective_phase(stored) in _DELETABLE or stored.status.counts.started == 0

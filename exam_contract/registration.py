@@ -1,0 +1,54 @@
+"""What the operator tells the coordinator of a delivery, and what it learns.
+
+``PUT /api/internal/deliveries/{uid}``: idempotent, sent at creation, at every change of phase, pod
+or endpoint, and as a heartbeat. Authorised by the operator's own identity.
+"""
+
+from pydantic import Field
+
+from exam_contract.base import Contract, Sha256, UtcTime
+from exam_contract.bundle import Window
+from exam_contract.delivery import Condition, Phase
+from exam_contract.trust import TrustRoot
+
+
+class ClientHealth(Contract):
+    """How the operator sees the exam-client."""
+
+    healthy: bool
+    since: UtcTime | None = None
+    restarts: int = 0
+    reason: str | None = None
+
+
+class DeliveryRegistration(Contract):
+    name: str
+    namespace: str = "default"
+    generation: int = Field(ge=0)
+    exam_id: str
+    exam_version: str
+    content_digest: Sha256
+    roster_ref: str
+    max_participants: int = Field(ge=1)
+    window: Window
+    time_limit_seconds: int = Field(ge=1)
+    phase: Phase
+    resume_phase: Phase | None = None
+    conditions: list[Condition] = Field(default=[], max_length=20)
+    epoch: int = Field(ge=0)
+    pod_uid: str | None = None
+    """The current pod's uid; on one machine ``pid:starttime``. Absent before the first."""
+    service_key_sha256: Sha256 | None = None
+    """On one machine: digest of the exam-client's ``service.key``."""
+    endpoint_internal: str | None = None
+    endpoint_public: str | None = None
+    health: ClientHealth | None = None
+
+
+class RegistrationReply(Contract):
+    """``epoch``: the highest the coordinator has seen; ``trust`` goes into the Secret once."""
+
+    delivery_id: int = Field(ge=1)
+    epoch: int = Field(ge=0)
+    trust: TrustRoot
+    confirmed_erased: bool = False
