@@ -9,4 +9,5 @@ ruff check --quiet .
 mypy
 lint-imports --no-logo
 python scripts/check_drift.py
+python scripts/generate_crd.py --check
 echo "check: all well"
