@@ -1,0 +1,31 @@
+"""Waiting for a condition with a limit, so that no test sleeps for a guessed while."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+PAUSE_SECONDS = 0.01
+
+
+def until(condition: Callable[[], T], *, seconds: float = 10.0, what: str = "a condition") -> T:
+    """Calls `condition` until it returns something true, and returns that."""
+    deadline = time.monotonic() + seconds
+    while not (outcome := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:g} s in vain for {what}; last: {outcome!r}")
+        time.sleep(PAUSE_SECONDS)  # noqa: TID251 - the one pause that all tests share
+    return outcome
+
+
+async def until_async(
+    condition: Callable[[], Awaitable[T]], *, seconds: float = 10.0, what: str = "a condition"
+) -> T:
+    """Awaits `condition` until it returns something true, and returns that."""
+    deadline = time.monotonic() + seconds
+    while not (outcome := await condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:g} s in vain for {what}; last: {outcome!r}")
+        await asyncio.sleep(PAUSE_SECONDS)
+    return outcome
