@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from exam_contract.base import UtcTime
-from examctl.errors import UnreachableError, UsageError
+from examctl.errors import UnreachableError, UnreadableInputError
 
 FILE = "runtime.json"
 
@@ -45,9 +45,11 @@ class Runtime(BaseModel):
                 "start it with `examctl up`, or name another folder by --home or MEDXAMION_HOME",
             ) from None
         except OSError as error:
-            raise UsageError(f"{folder / FILE} can't be read: {error.strerror}") from error
+            raise UnreadableInputError(
+                f"{folder / FILE} can't be read: {error.strerror}"
+            ) from error
         except ValidationError as error:
-            raise UsageError(
+            raise UnreadableInputError(
                 f"{folder / FILE} is damaged", "run `examctl up` again: it writes the file anew"
             ) from error
 
