@@ -1,0 +1,1 @@
+"""Simulated participants: they sit an exam over real HTTP and note everything they are told."""

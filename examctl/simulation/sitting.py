@@ -1,0 +1,345 @@
+"""One participant's sitting: sign in, enter, answer, change one's mind, lose the network, submit.
+
+The rule that everything else serves: a command whose outcome is unknown is sent again under the
+same command id until the exam-client tells its outcome.
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from exam_contract.answers import Answer
+from exam_contract.base import rfc3339
+from exam_contract.canonical import digest
+from exam_contract.keys import KeyEntry
+from examctl.simulation.answering import Question, choose, draw_ability
+from examctl.simulation.ledger import Acknowledged, Indeterminate, Invoke, Ledger, Refused
+from examctl.simulation.line import Line, is_excuse
+from examctl.simulation.tally import Tally
+from examctl.simulation.wire import NotSentError, Origin, Reply, WireError
+
+_SESSION_LOST = frozenset({"session_ended", "unauthenticated", "token_expired"})
+_OVER = frozenset({"deadline_passed", "attempt_closed", "delivery_frozen", "window_closed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How the crowd behaves. Shares are chances per answer, or per participant where it says so."""
+
+    think_seconds: float = 2.0
+    change_share: float = 0.12
+    clear_share: float = 0.01
+    skip_share: float = 0.02
+    reconnect_share: float = 0.01
+    cut_share: float = 0.01
+    """Connections cut while an answer is on its way, so that its outcome is unknown."""
+    device_change_share: float = 0.05
+    """Chance per participant."""
+    arrival_seconds: float = 10.0
+    """Participants arrive spread over this time."""
+    patience_seconds: float = 60.0
+    item_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One line of the codes file."""
+
+    identifier: str
+    access_code: str
+    takeover_codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """Where the exam is."""
+
+    coordinator_url: str
+    delivery_id: int
+    keys: dict[int, KeyEntry] = field(default_factory=dict)
+
+
+class GaveUpError(Exception):
+    """The participant could not go on; the message is a problem code or a short reason."""
+
+
+class Sitting:
+    """A participant from sign-in to submission. ``run`` is called once."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        who: Credentials,
+        behaviour: Behaviour,
+        rng: random.Random,
+        ledger: Ledger,
+        tally: Tally,
+    ) -> None:
+        self._venue, self._who, self._behaviour = venue, who, behaviour
+        self._rng, self._ledger, self._tally = rng, ledger, tally
+        self._desk = Line(Origin.parse(venue.coordinator_url), rng, behaviour.patience_seconds)
+        self._exam: Line | None = None
+        self._ability = draw_ability(rng)
+        self._device = self._random_id()
+        self._session = ""
+        self._participant = 0
+        self._codes = list(who.takeover_codes)
+        self._revisions: dict[int, int] = {}
+        self._answers: dict[int, Answer] = {}
+
+    async def run(self) -> None:
+        """Sit the whole exam. Raises GaveUpError or OutOfPatienceError."""
+        try:
+            await asyncio.sleep(self._rng.uniform(0, self._behaviour.arrival_seconds))
+            await self._enter()
+            self._tally.signed_in += 1
+            start = await self._begin()
+            self._tally.started += 1
+            await self._work(start)
+            await self._complete()
+        finally:
+            self._desk.connection.drop()
+            if self._exam is not None:
+                self._exam.connection.drop()
+
+    async def _sign_in(self) -> str:
+        body = {
+            "delivery_id": self._venue.delivery_id,
+            "identifier": self._who.identifier,
+            "access_code": self._who.access_code,
+        }
+        reply = _good(await self._desk.call("POST", "/api/participant/sign-in", body=body))
+        self._desk.connection.drop()
+        self._participant = int(reply.body["participant_id"])
+        if self._exam is None:
+            origin = Origin.parse(reply.body["exam_url"])
+            self._exam = Line(origin, self._rng, self._behaviour.patience_seconds)
+        return str(reply.body["token"])
+
+    async def _enter(self) -> None:
+        """Sign in and exchange the token for a session; a late exchange begins again."""
+        for _ in range(5):
+            token = await self._sign_in()
+            headers = {"Authorization": f"Bearer {token}", "X-Session-Transport": "bearer"}
+            path = f"/exam/start?device_id={self._device}"
+            reply = await self._line.call("GET", path, headers=headers)
+            if reply.code not in _SESSION_LOST:
+                self._session = str(_good(reply).body["session"])
+                return
+        raise GaveUpError("token_expired")
+
+    async def _begin(self) -> dict[str, Any]:
+        limit = self._line.limit()
+        for turn in range(1_000_000):
+            reply = await self._call("POST", "/exam/start", {})
+            if reply.code not in ("not_open_yet", "attempt_paused"):
+                return dict(_good(reply).body)
+            await self._line.pause(turn, limit, reply.code)
+        raise GaveUpError("not_open_yet")
+
+    async def _work(self, start: dict[str, Any]) -> None:
+        items = [item for section in start["sections"] for item in section["items"]]
+        items = items[: self._behaviour.item_limit]
+        free = start["exam"]["navigation"] == "free" and start["exam"]["review"]["change_answers"]
+        again = [item for item in items if self._chance(self._behaviour.change_share)] * free
+        self._tally.expected += len(items) + len(again)
+        changes_device_at = -1
+        if self._codes and self._chance(self._behaviour.device_change_share):
+            changes_device_at = self._rng.randrange(len(items))
+        for position, item in enumerate(items + again):
+            if position == changes_device_at:
+                await self._change_device()
+            if self._chance(self._behaviour.reconnect_share):
+                self._reconnect()
+            if not await self._answer_item(item, is_change=position >= len(items)):
+                return
+
+    async def _answer_item(self, item: int, *, is_change: bool) -> bool:
+        """Look at a question, think, answer. False when the time is over."""
+        question: Question = _good(await self._call("GET", f"/exam/question/{item}")).body
+        await asyncio.sleep(self._think_seconds())
+        if not is_change and self._chance(self._behaviour.skip_share):
+            self._tally.expected -= 1
+            return True
+        answer = choose(self._rng, question, self._venue.keys.get(item), self._ability)
+        if is_change and self._chance(self._behaviour.clear_share):
+            answer = None
+        return await self._submit(item, answer)
+
+    async def _submit(self, item: int, answer: Answer) -> bool:
+        """Have an answer acknowledged. False when the time is over; raises GaveUpError."""
+        for turn in range(20):
+            command = self._random_id()
+            reply = await self._settle(item, answer, command)
+            if reply.ok:
+                self._note_revision(item, answer, reply)
+                return True
+            if reply.code in _OVER:
+                return False
+            if reply.code == "revision_conflict":
+                self._revisions[item] = int(reply.body["revision"])
+            elif reply.code == "attempt_paused":
+                await asyncio.sleep(0.5)
+            elif turn > 2 or reply.code not in _SESSION_LOST:
+                raise GaveUpError(reply.code)
+        raise GaveUpError("no_progress")
+
+    async def _settle(self, item: int, answer: Answer, command: str) -> Reply:
+        """Send one command until its outcome is known; every step goes to the ledger."""
+        limit = self._line.limit()
+        for turn in range(1_000_000):
+            self._write_invoke(item, answer, command, send=turn + 1)
+            try:
+                reply, sent, received = await self._send(item, answer, command, first=turn == 0)
+            except WireError as error:
+                self._write_unknown(item, command, error)
+                await self._line.pause(turn, limit, str(error))
+                continue
+            if reply.ok:
+                await self._write_acknowledged(item, command, reply, sent, received)
+                return reply
+            self._write_refused(item, command, reply)
+            if reply.code in _SESSION_LOST:
+                await self._enter()
+            elif not is_excuse(reply):
+                self._tally.refused[reply.code] += 1
+                return reply
+            await self._line.pause(turn, limit, reply.code)
+        raise GaveUpError("no_outcome")
+
+    async def _send(
+        self, item: int, answer: Answer, command: str, *, first: bool
+    ) -> tuple[Reply, float, float]:
+        body = {
+            "question_id": item,
+            "answer": answer,
+            "command_id": command,
+            "base_revision": self._revisions.get(item, 0),
+        }
+        cuts = first and self._chance(self._behaviour.cut_share)
+        patience = self._rng.uniform(0.0005, 0.005) if cuts else 10.0
+        self._tally.reconnects += cuts
+        self._tally.resends += not first
+        loop = asyncio.get_running_loop()
+        sent = loop.time()
+        self._tally.in_flight += 1
+        try:
+            reply = await self._line.connection.request(
+                "POST",
+                "/exam/answer",
+                headers=self._authorised(),
+                body=body,
+                timeout_seconds=patience,
+            )
+        finally:
+            self._tally.in_flight -= 1
+        return reply, sent, loop.time()
+
+    async def _change_device(self) -> None:
+        """Go on at another device with a one-time code; the old session ends."""
+        device, code = self._random_id(), self._codes.pop()
+        token = await self._sign_in()
+        self._reconnect()
+        headers = {"Authorization": f"Bearer {token}", "X-Session-Transport": "bearer"}
+        body = {"code": code, "device_id": device}
+        reply = await self._line.call("POST", "/exam/takeover", headers=headers, body=body)
+        if not reply.ok:
+            self._tally.refused[reply.code] += 1
+            return
+        self._device, self._session = device, str(reply.body["session"])
+        self._tally.device_changes += 1
+
+    async def _complete(self) -> None:
+        reply = await self._call("POST", "/exam/complete", {})
+        if not reply.ok and reply.code not in _OVER:
+            raise GaveUpError(reply.code)
+        self._tally.completed += 1
+
+    async def _call(self, method: str, path: str, body: object = None) -> Reply:
+        """A call with the session; enters again when the session has ended."""
+        for _ in range(3):
+            reply = await self._line.call(method, path, headers=self._authorised(), body=body)
+            if reply.code not in _SESSION_LOST:
+                return reply
+            await self._enter()
+        raise GaveUpError("session_ended")
+
+    @property
+    def _line(self) -> Line:
+        if self._exam is None:
+            raise GaveUpError("not_signed_in")
+        return self._exam
+
+    def _authorised(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._session}"}
+
+    def _reconnect(self) -> None:
+        self._line.connection.drop()
+        self._tally.reconnects += 1
+
+    def _chance(self, share: float) -> bool:
+        return self._rng.random() < share
+
+    def _think_seconds(self) -> float:
+        mean = self._behaviour.think_seconds
+        return min(self._rng.expovariate(1 / mean), 5 * mean) if mean > 0 else 0.0
+
+    def _random_id(self) -> str:
+        return f"{self._rng.getrandbits(128):032x}"
+
+    def _note_revision(self, item: int, answer: Answer, reply: Reply) -> None:
+        if item in self._answers:
+            self._tally.changed += 1
+        else:
+            self._tally.answered += 1
+        self._answers[item] = answer
+        self._revisions[item] = int(reply.body["revision"])
+
+    def _write_invoke(self, item: int, answer: Answer, command: str, send: int) -> None:
+        base = self._revisions.get(item, 0)
+        self._ledger.write(
+            Invoke(_now(), self._participant, item, command, base, answer, digest(answer), send)
+        )
+
+    async def _write_acknowledged(
+        self, item: int, command: str, reply: Reply, sent: float, received: float
+    ) -> None:
+        told = reply.body
+        entry = Acknowledged(
+            _now(),
+            self._participant,
+            item,
+            command,
+            told["revision"],
+            told["seq"],
+            told["saved_at"],
+            round((received - sent) * 1000, 3),
+        )
+        self._ledger.write(entry)
+        await self._ledger.durable()
+        self._tally.accepted(sent, received)
+
+    def _write_refused(self, item: int, command: str, reply: Reply) -> None:
+        self._ledger.write(
+            Refused(_now(), self._participant, item, command, reply.status, reply.code)
+        )
+
+    def _write_unknown(self, item: int, command: str, error: WireError) -> None:
+        """A command that never left needs no line of its own: its invoke says all."""
+        if not isinstance(error, NotSentError):
+            self._tally.indeterminate += 1
+        self._ledger.write(
+            Indeterminate(_now(), self._participant, item, command, str(error)[:200])
+        )
+
+
+def _good(reply: Reply) -> Reply:
+    if not reply.ok:
+        raise GaveUpError(reply.code)
+    return reply
+
+
+def _now() -> str:
+    return rfc3339(datetime.now(UTC))
