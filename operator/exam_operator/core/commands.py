@@ -1,0 +1,92 @@
+"""What a plan may ask of an edge. Each is idempotent: plans repeat until the world agrees."""
+
+from dataclasses import dataclass
+
+from exam_contract.control import Desired
+from exam_contract.delivery import ExamDeliveryStatus
+from exam_contract.registration import DeliveryRegistration
+from exam_contract.trust import TrustRoot
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStatus:
+    """Store the status before anything else happens, so that no epoch is ever given twice."""
+
+    status: ExamDeliveryStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterDelivery:
+    """Tell the coordinator; nobody waits for the answer."""
+
+    body: DeliveryRegistration
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureSecret:
+    """Make the delivery's keys, once. ``key_secret`` names the Secret to copy storage.key from."""
+
+    trust: TrustRoot
+    key_secret: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureVolume:
+    size: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartClient:
+    """Start the one exam-client. The edge refuses while another may be alive."""
+
+    epoch: int
+    delivery_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutDesired:
+    desired: Desired
+
+
+@dataclass(frozen=True, slots=True)
+class StopClient:
+    """Ask it to end: it refuses new work, flushes and goes. Never a kill."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KillClient:
+    """End one that is proven hung, on a person's request only."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVolume:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSecret:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseObject:
+    """Everything below it is gone: let the object go."""
+
+
+Command = (
+    WriteStatus
+    | RegisterDelivery
+    | EnsureSecret
+    | EnsureVolume
+    | StartClient
+    | PutDesired
+    | StopClient
+    | KillClient
+    | DeleteVolume
+    | DeleteSecret
+    | ReleaseObject
+)

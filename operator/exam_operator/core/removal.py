@@ -1,0 +1,42 @@
+"""Deleting an object: what may go, in which order, and what the last status says."""
+
+from exam_contract.delivery import (
+    DISCARD_ANNOTATION,
+    END_PHASES,
+    ExamDelivery,
+    ExamDeliveryStatus,
+    Phase,
+)
+from exam_contract.delivery_rules import data_validated, delete_allowed
+from exam_operator.core import commands as c
+from exam_operator.core.world import Observed, SecretState, VolumeState
+
+
+def allowed(stored: ExamDelivery) -> bool:
+    """The rule of every door, read again: a race may have let a delete through."""
+    return delete_allowed(stored, stored.metadata.annotations.get(DISCARD_ANNOTATION))
+
+
+def actions(observed: Observed) -> tuple[c.Command, ...]:
+    """End the exam-client, then delete what it wrote, then let the object go."""
+    child = observed.child
+    if child is not None and child.alive:
+        return () if child.stopping_since else (c.StopClient("the delivery is deleted"),)
+    gone: list[c.Command] = []
+    if observed.secret.state is not SecretState.ABSENT:
+        gone.append(c.DeleteSecret("the delivery is deleted"))
+    if observed.volume.state in (VolumeState.PRESENT, VolumeState.PENDING_DELETION):
+        gone.append(c.DeleteVolume("the delivery is deleted"))
+    return tuple(gone) or (c.ReleaseObject(),)
+
+
+def final_status(observed: Observed) -> ExamDeliveryStatus:
+    """Aborted before anybody began, Failed where data was given up, CleanedUp after validation."""
+    status = observed.object.status
+    if status.phase in END_PHASES:
+        return status
+    if data_validated(observed.object):
+        phase = Phase.CLEANED_UP
+    else:
+        phase = Phase.FAILED if status.counts.started else Phase.ABORTED
+    return status.model_copy(update={"phase": phase, "resume_phase": None})

@@ -1,0 +1,60 @@
+"""What the coordinator is told of a delivery: on every change, and as a heartbeat."""
+
+from datetime import datetime, timedelta
+
+from exam_contract.bundle import Window
+from exam_contract.delivery import END_PHASES, ExamDeliveryStatus, Phase
+from exam_contract.registration import ClientHealth, DeliveryRegistration
+from exam_operator.core.world import Observed, Registered
+
+HEARTBEAT = timedelta(seconds=5)
+_RETRY = timedelta(seconds=1)
+
+
+def registration(observed: Observed, status: ExamDeliveryStatus) -> DeliveryRegistration:
+    """The whole registration that goes with a status."""
+    stored, spec = observed.object, observed.object.spec
+    child = observed.child
+    return DeliveryRegistration(
+        name=stored.metadata.name,
+        namespace=stored.metadata.namespace,
+        generation=stored.metadata.generation,
+        exam_id=spec.exam.id,
+        exam_version=spec.exam.version,
+        content_digest=spec.exam.content_digest,
+        roster_ref=spec.participants.roster_ref,
+        max_participants=spec.participants.max_count,
+        window=Window(**spec.window.model_dump()),
+        time_limit_seconds=spec.time_limit_seconds,
+        phase=status.phase,
+        resume_phase=status.resume_phase,
+        conditions=status.conditions,
+        epoch=status.epoch,
+        pod_uid=child.pod.uid if child and child.alive else None,
+        service_key_sha256=observed.secret.service_key_sha256,
+        endpoint_internal=status.endpoint.internal,
+        endpoint_public=status.endpoint.public,
+        health=_health(observed, status),
+    )
+
+
+def due(registered: Registered, body: DeliveryRegistration, phase: Phase, now: datetime) -> bool:
+    """At once when something changed; else every five seconds, and at the end only until heard."""
+    if registered.sent is None or registered.sent_at is None:
+        return True
+    waited = now - registered.sent_at
+    if registered.sent != body:
+        return registered.answers or waited >= _RETRY
+    if phase in END_PHASES and registered.answers:
+        return False
+    return waited >= HEARTBEAT
+
+
+def _health(observed: Observed, status: ExamDeliveryStatus) -> ClientHealth:
+    healthy = next((c for c in status.conditions if c.type == "ClientHealthy"), None)
+    return ClientHealth(
+        healthy=healthy is not None and healthy.status == "True",
+        since=healthy.last_transition_time if healthy else None,
+        restarts=status.restarts.count,
+        reason=healthy.message or healthy.reason if healthy else None,
+    )
