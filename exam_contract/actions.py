@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from exam_contract.base import Contract, UtcTime
+from exam_contract.base import Clean, Contract, UtcTime
 
 
 class _Action(Contract):
     action_id: str = Field(pattern=r"^[0-9a-f-]{32,36}$")
     actor: str = Field(min_length=1, max_length=100)
     """The staff account's id, for the audit trail; never a name."""
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Annotated[str, Field(min_length=1, max_length=500), Clean]
     participant_ids: list[int] | None = Field(default=None, max_length=20_000)
     """Whom it concerns; absent means everybody in the delivery."""
 
@@ -58,7 +58,7 @@ class Announce(_Action):
     """``text`` is shown to the participants within two seconds."""
 
     kind: Literal["announce"]
-    text: str = Field(min_length=1, max_length=2000)
+    text: Annotated[str, Field(min_length=1, max_length=2000), Clean]
 
 
 Action = Annotated[

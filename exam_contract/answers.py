@@ -12,7 +12,8 @@ from exam_contract.content import Item
 Answer = Any
 """JSON by item type: str, list[str], dict[str, bool] or None."""
 
-_DECIMAL = re.compile(r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$")
+_DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+_GROUPED = re.compile(r"-?[1-9][0-9]{0,2}(,[0-9]{3})+")
 
 
 class AnswerInvalid(ValueError):
@@ -53,8 +54,8 @@ def _normal_case(item: Any, answer: Answer) -> Answer:
 
 
 def is_answered(answer: Answer) -> bool:
-    """Whether a stored answer counts as answered (null, empty text, list and object do not)."""
-    return answer is not None and answer not in ("", [], {})
+    """Whether a stored answer counts as answered (null, blank text, [] and {} do not)."""
+    return bool(answer.strip() if isinstance(answer, str) else answer)
 
 
 def _option_ids(item: Any) -> list[str]:
@@ -79,14 +80,17 @@ def _some_of(known: list[str], answer: Answer, most: int) -> list[str]:
 
 def _truths(known: list[str], answer: Answer) -> dict[str, bool]:
     if not isinstance(answer, dict) or not set(answer) <= set(known):
-        raise AnswerInvalid(f"send an object of option id to true or false, out of {known}")
+        ids = ", ".join(known)
+        raise AnswerInvalid(f"send an object of option id to true or false, out of {ids}")
     if any(not isinstance(truth, bool) for truth in answer.values()):
         raise AnswerInvalid("each statement is answered by true or false; leave it out otherwise")
     return {option: answer[option] for option in sorted(answer)}
 
 
 def _permutation(known: list[str], answer: Answer) -> list[str]:
-    if not isinstance(answer, list) or sorted(map(str, answer)) != sorted(known):
+    if not isinstance(answer, list) or any(not isinstance(choice, str) for choice in answer):
+        raise AnswerInvalid("send a list of option ids")
+    if sorted(answer) != sorted(known):
         raise AnswerInvalid("send every option id exactly once, in order")
     return list(answer)
 
@@ -101,10 +105,15 @@ def _matches(item: Any, answer: Answer) -> dict[str, str]:
 def _number(answer: Answer) -> str:
     if not isinstance(answer, str):
         raise AnswerInvalid('send the number as a string, for example "7.35"')
-    text = answer.strip().replace(",", ".").replace("\N{MINUS SIGN}", "-")
+    text = answer.strip().replace("\N{MINUS SIGN}", "-")
     if text == "":
         return ""
-    if not _DECIMAL.match(text):
+    if _GROUPED.fullmatch(text):
+        raise AnswerInvalid(
+            f"{text} can be read in two ways; write {text.replace(',', '')} or use a point"
+        )
+    text = text.replace(",", ".")
+    if not _DECIMAL.fullmatch(text):
         raise AnswerInvalid('send a decimal number as a string, for example "7.35"')
     return text
 

@@ -4,18 +4,21 @@ Nothing in these models says which answer is right: keys are a document of their
 content can reach a browser and keys cannot. Options have stable ids, never positions.
 """
 
+import base64
+import binascii
 from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from exam_contract.base import Contract, Sha256, Slug
+from exam_contract.base import Clean, Contract, Sha256, Slug
+from exam_contract.canonical import digest_bytes
 from exam_contract.rationals import Rational
 
 OptionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
-ShortText = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S"), Clean]
+ShortText = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S"), Clean]
 Seconds = Annotated[int, Field(ge=1, le=7 * 86_400)]
 
 DELIVERED_TYPES = frozenset(
@@ -183,6 +186,16 @@ class Media(Contract):
     media_type: Literal["image/png", "image/jpeg", "image/svg+xml", "image/webp"]
     data: str = Field(max_length=8 * 2**20)
 
+    @model_validator(mode="after")
+    def _digest_is_its_own(self) -> Self:
+        try:
+            found = digest_bytes(base64.b64decode(self.data, validate=True))
+        except binascii.Error as error:
+            raise ValueError(f"media {self.digest}: data is not standard base64") from error
+        if found != self.digest:
+            raise ValueError(f"media {self.digest}: the bytes in data have the digest {found}")
+        return self
+
 
 class Stimulus(Contract):
     """A vignette or image that one or more items share; an image without ``alt`` is refused."""
@@ -227,6 +240,8 @@ class Section(Contract):
         _refuse_unknown(self.pinned_items, self.items, f"section {self.id}: pinned item")
         if self.selection.count is not None and self.selection.count > len(self.items):
             raise ValueError(f"section {self.id}: selection.count exceeds the pool")
+        if self.selection.count is not None and self.selection.count < len(self.pinned_items):
+            raise ValueError(f"section {self.id}: selection.count is less than its pinned items")
         return self
 
 
@@ -241,7 +256,7 @@ class ScoringPolicy(Contract):
     """How totals are judged; both optional. ``section_minimums``: section id to percent."""
 
     pass_percent: int | None = Field(default=None, ge=0, le=100)
-    section_minimums: dict[Slug, int] = Field(default={})
+    section_minimums: dict[Slug, Annotated[int, Field(ge=0, le=100)]] = Field(default={})
 
 
 class Exam(Contract):
@@ -281,6 +296,8 @@ class Exam(Contract):
         digests = [media.digest for media in self.media]
         used = [stimulus.media for stimulus in self.stimuli if stimulus.media is not None]
         _refuse_unknown(used, digests, "stimulus media")
+        sections = [section.id for section in self.sections]
+        _refuse_unknown(self.scoring.section_minimums, sections, "section of a minimum")
         return self
 
     def item(self, item_id: int) -> "Item | None":

@@ -69,11 +69,11 @@ class ExamRef(_Object):
 class WindowSpec(_Object):
     opens_at: UtcTime
     closes_at: UtcTime
-    grace_seconds: int = Field(default=60, ge=0, le=3600)
+    grace_seconds: int = Field(default=60, ge=0, le=3600, strict=True)
 
 
 class ParticipantsSpec(_Object):
-    max_count: int = Field(default=1000, ge=1, le=20_000)
+    max_count: int = Field(default=1000, ge=1, le=20_000, strict=True)
     roster_ref: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,63}$")]
 
 
@@ -109,7 +109,7 @@ class EncryptionSpec(_Object):
 class RecoverySpec(_Object):
     """``maxRestarts`` raises Degraded when passed; recovery itself never stops."""
 
-    max_restarts: int = Field(default=5, ge=0, le=1000)
+    max_restarts: int = Field(default=5, ge=0, le=1000, strict=True)
     node_loss_policy: Literal["Wait", "Replace"] = "Wait"
 
 
@@ -124,14 +124,16 @@ class TlsSpec(_Object):
 class AccessSpec(_Object):
     type: Literal["ClusterIP", "NodePort", "Ingress", "HTTPRoute"] = "ClusterIP"
     host: Annotated[str, StringConstraints(max_length=253)] | None = None
-    port: int | None = Field(default=None, ge=1, le=65535)
+    port: int | None = Field(default=None, ge=1, le=65535, strict=True)
     tls: TlsSpec | None = None
 
 
 class ExamDeliverySpec(_Object):
+    """What one delivery is; numbers and booleans are written without quotes."""
+
     exam: ExamRef
     window: WindowSpec
-    time_limit_seconds: int = Field(ge=1, le=7 * 86_400)
+    time_limit_seconds: int = Field(ge=1, le=7 * 86_400, strict=True)
     participants: ParticipantsSpec
     client: ClientSpec = ClientSpec()
     storage: StorageSpec = StorageSpec()
@@ -140,8 +142,8 @@ class ExamDeliverySpec(_Object):
     transfer: TransferSpec = TransferSpec()
     access: AccessSpec = AccessSpec()
     desired_state: DesiredState = DesiredState.RUNNING
-    paused: bool = False
-    replicas: int = Field(default=1, ge=0, le=100)
+    paused: bool = Field(default=False, strict=True)
+    replicas: int = Field(default=1, ge=0, le=100, strict=True)
 
 
 class PodStatus(_Object):

@@ -4,14 +4,17 @@ A key is bound to its exam version by the content's digest, so that scores can a
 again from raw answers, and a key for other content is refused instead of silently used.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from exam_contract.base import Contract, Sha256, Slug
 from exam_contract.canonical import digest
 from exam_contract.content import Exam, Item, OptionId, ShortText
 from exam_contract.rationals import Decimal, Rational
+from exam_contract.texts import normal_text
 
 
 class _Key(Contract):
@@ -26,6 +29,12 @@ class SingleBestKey(_Key):
     correct: OptionId
     rule: Literal["dichotomous", "negative_marking"] = "dichotomous"
     penalty: Rational = "0"
+
+    @model_validator(mode="after")
+    def _penalty_takes(self) -> Self:
+        if self.penalty.startswith("-"):
+            raise ValueError(f"item {self.item_id}: write the penalty as the points to take, not -")
+        return self
 
 
 class MultipleTrueFalseKey(_Key):
@@ -58,6 +67,12 @@ class NumericKey(_Key):
     tolerance: Decimal = "0"
     rule: Literal["dichotomous"] = "dichotomous"
 
+    @model_validator(mode="after")
+    def _tolerance_allows(self) -> Self:
+        if Fraction(self.tolerance) < 0:
+            raise ValueError(f"item {self.item_id}: tolerance must not be negative")
+        return self
+
 
 class ShortTextKey(_Key):
     """Right when the normalised answer is in ``accepted``; else a scorer decides or it is wrong."""
@@ -66,6 +81,14 @@ class ShortTextKey(_Key):
     accepted: list[ShortText] = Field(default=[], max_length=200)
     otherwise: Literal["manual", "wrong"] = "manual"
     rule: Literal["dichotomous"] = "dichotomous"
+
+    @model_validator(mode="after")
+    def _can_be_right(self) -> Self:
+        if not self.accepted and self.otherwise == "wrong":
+            raise ValueError(f"item {self.item_id}: no text is accepted and nobody decides")
+        if any(not normal_text(text) for text in self.accepted):
+            raise ValueError(f"item {self.item_id}: an accepted text needs more than punctuation")
+        return self
 
 
 class EssayKey(_Key):
@@ -93,11 +116,17 @@ class KeyFeatureKey(_Key):
 
 
 class ScriptConcordanceKey(_Key):
-    """``weights``: option id to the share of the panel, 0..1."""
+    """``weights``: option id to the share of the points it earns, 0..1."""
 
     type: Literal["script_concordance"]
     weights: dict[OptionId, Rational] = Field(min_length=2, max_length=50)
     rule: Literal["weights"] = "weights"
+
+    @model_validator(mode="after")
+    def _weights_are_shares(self) -> Self:
+        if any(not 0 <= Fraction(weight) <= 1 for weight in self.weights.values()):
+            raise ValueError(f"item {self.item_id}: weights must be between 0 and 1")
+        return self
 
 
 KeyEntry = Annotated[
@@ -181,10 +210,43 @@ def _check_entry(item: Item, entry: KeyEntry) -> None:
     missing = sorted(named - known)
     if missing:
         raise KeyMismatch(f"item {item.id}: the key names option {missing[0]!r}, which is missing")
-    if entry.type == "multiple_true_false" and named != known:
-        raise KeyMismatch(f"item {item.id}: the key must judge every statement")
-    if entry.type == "pick_n" and item.type == "pick_n" and len(set(entry.correct)) != item.pick:
+    _refuse_repeated(item.id, _listed_ids(entry))
+    _check_extent(item, entry, named, known)
+
+
+def _check_extent(item: Item, entry: KeyEntry, named: set[str], known: set[str]) -> None:
+    if entry.type in ("multiple_true_false", "script_concordance") and named != known:
+        raise KeyMismatch(f"item {item.id}: the key must judge every option or statement")
+    if entry.type == "ordering" and named != known:
+        raise KeyMismatch(f"item {item.id}: the key must put every option in order")
+    if entry.type == "pick_n" and item.type == "pick_n" and len(entry.correct) != item.pick:
         raise KeyMismatch(f"item {item.id}: the key must name exactly {item.pick} distinct options")
+    if entry.type == "extended_matching" and item.type == "extended_matching":
+        _check_matches(item.id, {p.id for p in item.prompts}, {o.id for o in item.options}, entry)
+
+
+def _check_matches(
+    item_id: int, prompts: set[str], options: set[str], entry: ExtendedMatchingKey
+) -> None:
+    if set(entry.matches) != prompts:
+        raise KeyMismatch(f"item {item_id}: the key must match every prompt, and nothing else")
+    if not set(entry.matches.values()) <= options:
+        raise KeyMismatch(f"item {item_id}: the key must match prompts to options")
+
+
+def _refuse_repeated(item_id: int, listed: Sequence[str]) -> None:
+    if len(set(listed)) != len(listed):
+        raise KeyMismatch(f"item {item_id}: the key names an option twice; name it once")
+
+
+def _listed_ids(entry: KeyEntry) -> list[str]:
+    match entry.type:
+        case "pick_n" | "hotspot" | "key_feature":
+            return entry.correct
+        case "ordering":
+            return entry.order
+        case _:
+            return []
 
 
 def _known_ids(item: Item) -> set[str]:

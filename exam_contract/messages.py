@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter
 
 from exam_contract.base import Contract, UtcTime
 from exam_contract.problems import Problem
-from exam_contract.progress import LiveProgress, ParticipantProgress, ParticipantProgress
+from exam_contract.progress import LiveProgress, ParticipantProgress
 
 PING_SECONDS = 15
 CLOSE_UNAUTHENTICATED = 4401
@@ -52,7 +52,6 @@ class StreamEvent(Contract):
 
     stream: int
     event: dict[str, Any]
-    participant: ParticipantProgress | None = None
     participant: ParticipantProgress | None = None
 
 

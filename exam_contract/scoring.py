@@ -9,7 +9,6 @@ guessing gives. plus_minus: +1/n for a right and -1/n for a wrong judgement, nev
 negative_marking: the key's penalty for a wrong choice. Unanswered earns 0 and is never wrong.
 """
 
-import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -23,6 +22,7 @@ from exam_contract.keys import (
     ShortTextKey,
     SingleBestKey,
 )
+from exam_contract.texts import normal_text
 
 _HALF = Fraction(1, 2)
 
@@ -52,12 +52,6 @@ def score_answer(item: Item, key: KeyEntry, answer: Answer) -> Score:
         return Score(Fraction(0), most)
     share = _share(key, answer, most)
     return Score(Fraction(0), most, manual=True) if share is None else Score(share * most, most)
-
-
-def normal_text(text: str) -> str:
-    """NFKC, case-folded, white space collapsed, outer punctuation dropped: for comparing."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(folded.split()).strip(" .,;:!?\"'")
 
 
 def _share(key: KeyEntry, answer: Answer, most: Fraction) -> Fraction | None:
