@@ -6,6 +6,7 @@ next adopts it. It listens on loopback alone and asks for a password that lies i
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import secrets
 import shutil
@@ -175,9 +176,13 @@ class LocalPostgres:
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        with (self.folder / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        """One start or stop at a time; what the file system refuses becomes words."""
+        try:
+            with (self.folder / "lock").open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise explain(str(error), self.folder) from error
 
     def _ensure_cluster(self, programs: binaries.Programs) -> None:
         try:
@@ -366,12 +371,16 @@ class LocalPostgres:
             return file.read().decode(errors="replace")
 
 
-def default_folder() -> Path:
-    """Where the cluster of this machine (root) or of this user lives."""
-    if os.geteuid() == 0:
-        return binaries.SYSTEM_FOLDER / "postgres"
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / NAME / "postgres"
+def cluster_folder(home: Path) -> Path:
+    """Where the cluster of everything in `home` lies: inside, where the server can reach that.
+
+    Started by root for a home below root's own, it lies in a system folder, named after the home.
+    """
+    inside = home.resolve() / "postgres"
+    if binaries.reachable(inside, binaries.server_uid()):
+        return inside
+    name = hashlib.sha256(str(inside).encode()).hexdigest()[:16]
+    return binaries.SYSTEM_FOLDER / f"postgres-{name}"
 
 
 def write_private(path: Path, text: str, owner: int | None = None) -> None:

@@ -76,13 +76,42 @@ def find_programs(cache: Path = SYSTEM_FOLDER) -> Programs:
     copy = cache / f"postgresql-{version}"
     programs = Programs(copy / package.name / "pginstall" / "bin", version)
     if not copy.exists():
-        _copy(package, copy)
+        copy_programs(package, copy)
     if not _runs(programs, uid):
         raise PostgresBinariesError(
             f"PostgreSQL's programs in {programs.folder} do not run as uid {uid}. Is that file "
             f"system mounted noexec, or closed to other users? Or set DATABASE_URL."
         )
     return programs
+
+
+def copy_programs(package: Path, destination: Path) -> None:
+    """Copies aside and renames, so that a half copy is never taken for a whole one."""
+    try:
+        destination.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".copying-", dir=destination.parent))
+    except OSError as error:
+        raise PostgresBinariesError(
+            f"Cannot copy PostgreSQL's programs to {destination}: {error.strerror}. Make that "
+            "folder writable, or set DATABASE_URL to a PostgreSQL of your own."
+        ) from error
+    try:
+        unneeded = shutil.ignore_patterns("include", "*.a", "__pycache__")
+        shutil.copytree(
+            package / "pginstall", staging / package.name / "pginstall", ignore=unneeded
+        )
+        libraries = package.with_name(f"{package.name}.libs")
+        shutil.copytree(libraries, staging / libraries.name)
+        _open_to_all(staging)
+        staging.rename(destination)
+    except OSError as error:
+        if destination.exists():  # another process was faster, with the same copy
+            return
+        raise PostgresDiskFullError(
+            f"Copying PostgreSQL's programs to {destination} failed ({error}). It needs 40 MB."
+        ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def reachable(folder: Path, uid: int | None) -> bool:
@@ -137,35 +166,6 @@ def _runs(programs: Programs, uid: int) -> bool:
         return run_as(uid, [programs.postgres, "--version"]).returncode == 0
     except (OSError, subprocess.SubprocessError):
         return False
-
-
-def _copy(package: Path, destination: Path) -> None:
-    """Copies aside and renames, so that a half copy is never taken for a whole one."""
-    try:
-        destination.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".copying-", dir=destination.parent))
-    except OSError as error:
-        raise PostgresBinariesError(
-            f"Cannot copy PostgreSQL's programs to {destination}: {error.strerror}. Make that "
-            "folder writable, or set DATABASE_URL to a PostgreSQL of your own."
-        ) from error
-    try:
-        unneeded = shutil.ignore_patterns("include", "*.a", "__pycache__")
-        shutil.copytree(
-            package / "pginstall", staging / package.name / "pginstall", ignore=unneeded
-        )
-        libraries = package.with_name(f"{package.name}.libs")
-        shutil.copytree(libraries, staging / libraries.name)
-        _open_to_all(staging)
-        staging.rename(destination)
-    except OSError as error:
-        if destination.exists():  # another process was faster, with the same copy
-            return
-        raise PostgresDiskFullError(
-            f"Copying PostgreSQL's programs to {destination} failed ({error}). It needs 40 MB."
-        ) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _open_to_all(folder: Path) -> None:

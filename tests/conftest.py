@@ -6,13 +6,16 @@ What is missing is a failure that says how to get it, never a skip.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from examctl.postgres_errors import PostgresError
 from tests.support import chromium, postgres
+
+T = TypeVar("T")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,13 +32,19 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def in_words(find: Callable[[], T]) -> T:
+    """What `find` finds, or a failure that is the sentence about the mend and nothing else."""
+    try:
+        return find()
+    except (PostgresError, LookupError) as error:
+        sentence = str(error)
+    pytest.fail(sentence, pytrace=False)
+
+
 @pytest.fixture(scope="session")
 def pg_server() -> str:
     """DSN of the run's PostgreSQL, with the right to create databases."""
-    try:
-        return postgres.server_dsn()
-    except PostgresError as error:
-        pytest.fail(f"These tests need a PostgreSQL. {error}", pytrace=False)
+    return in_words(postgres.server_dsn)
 
 
 @pytest.fixture
@@ -48,10 +57,7 @@ def pg_dsn(pg_server: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def chromium_path() -> Path:
     """The browser's program; start it with tests.support.chromium.ARGUMENTS."""
-    try:
-        return chromium.find_chromium()
-    except LookupError as error:
-        pytest.fail(str(error), pytrace=False)
+    return in_words(chromium.find_chromium)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from examctl.postgres import LocalPostgres
+from examctl.postgres_errors import PostgresError
 
 RUN = "MEDXAMION_TEST_RUN"
 PREFIX = "medxamion-tests-"
@@ -46,18 +47,22 @@ def close_run() -> None:
     """Ends the server of this run, or drops its template from a server that was lent."""
     folder = Path(os.environ.pop(RUN))
     lent = os.environ.get("DATABASE_URL")
-    if lent and (folder / "used").exists():
+    if lent and (folder / "migrated").exists():
         drop_database(lent, template_name(folder))
     _clear(folder)
 
 
 def server_dsn() -> str:
-    """A DSN with the right to create databases: DATABASE_URL, else this run's own server."""
+    """A DSN with the right to create databases: DATABASE_URL, else this run's own server.
+
+    Raises PostgresError that says how to get one.
+    """
     folder = Path(os.environ[RUN])
     with _lock(folder):
-        (folder / "used").touch()
-        dsn = os.environ.get("DATABASE_URL") or _own_server(folder).start()
-        _ensure_template(dsn, template_name(folder))
+        dsn = _lent_server() or _own_server(folder).start()
+        if not (folder / "migrated").exists():
+            _make_template(dsn, template_name(folder))
+            (folder / "migrated").touch()
     return dsn
 
 
@@ -101,20 +106,26 @@ def _own_server(run: Path) -> LocalPostgres:
     return LocalPostgres(run / "postgres", durable=False)
 
 
-def _ensure_template(server: str, name: str) -> None:
-    """Migrates aside and renames: a template is whole or absent."""
-    query = "SELECT 1 FROM pg_database WHERE datname = %s"
-    with psycopg.connect(server) as connection:
-        if connection.execute(query, [name]).fetchone():
-            return
-    building = f"{name}_building"
-    drop_database(server, building)
-    create_database(server, building)
+def _lent_server() -> str | None:
+    dsn = os.environ.get("DATABASE_URL")
+    if not dsn:
+        return None
+    try:
+        psycopg.connect(dsn, connect_timeout=10).close()
+    except psycopg.Error as error:
+        raise PostgresError(
+            f"DATABASE_URL names a PostgreSQL that does not answer: {error}\n"
+            "Mend it, or unset it: the tests then start a server of their own."
+        ) from error
+    return dsn
+
+
+def _make_template(server: str, name: str) -> None:
+    drop_database(server, name)  # a half-made one of a migration that failed
+    create_database(server, name)
     if importlib.util.find_spec(MIGRATIONS):
         migrations = cast(Migrations, importlib.import_module(MIGRATIONS))
-        migrations.upgrade(with_database(server, building))
-    rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
-    _execute(server, rename.format(sql.Identifier(building), sql.Identifier(name)))
+        migrations.upgrade(with_database(server, name))
 
 
 def _execute(server: str, command: sql.Composed) -> None:

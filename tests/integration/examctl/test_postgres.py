@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from examctl import postgres_binaries
-from examctl.postgres import LocalPostgres
+from examctl.postgres import LocalPostgres, cluster_folder
 from examctl.postgres_errors import (
     PostgresDiskFullError,
     PostgresFolderError,
@@ -27,7 +27,7 @@ from tests.support.waiting import until
 # A starter that says its DSN and then stays until it is killed.
 STARTER = """
 import pathlib, signal, sys
-from examctl.postgres import LocalPostgres
+from examctl.postgres import LocalPostgres, cluster_folder
 print(LocalPostgres(pathlib.Path(sys.argv[1]), durable=False).start(), flush=True)
 signal.pause()
 """
@@ -246,3 +246,17 @@ def test_backends_of_a_killed_server_do_not_block_the_next(server: LocalPostgres
         connection.close()
 
     assert until(server.is_alive)
+
+
+def test_a_home_that_the_server_reaches_holds_its_cluster(open_folder: Path) -> None:
+    assert cluster_folder(open_folder) == open_folder.resolve() / "postgres"
+
+
+def test_a_closed_home_never_keeps_the_server_out(tmp_path: Path) -> None:
+    home = tmp_path / "closed"
+    home.mkdir(mode=0o700)
+    folder = cluster_folder(home)
+
+    assert postgres_binaries.reachable(folder, postgres_binaries.server_uid())
+    assert folder == cluster_folder(home)
+    assert folder != cluster_folder(tmp_path / "another")
