@@ -143,7 +143,7 @@ def _start(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command, 
 
 
 def _restart(observed: Observed, now: datetime) -> tuple[c.Command, ...]:
-    """A person asked for a restart: once per value, gracefully; only a proven hung one is killed."""
+    """A person asked for a restart: once per value, gracefully; only a hung one is killed."""
     child = observed.child
     if child is None or not child.alive or not restart_wanted(observed.object):
         return ()
