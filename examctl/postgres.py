@@ -171,7 +171,7 @@ class LocalPostgres:
             raise PostgresFolderError(
                 f"PostgreSQL runs as uid {uid} here and cannot reach {self.folder}, because a "
                 f"folder above it is closed to others. Name one such as "
-                f"{binaries.SYSTEM_FOLDER / 'postgres'}."
+                f"{binaries.SYSTEM_FOLDER}."
             )
 
     @contextlib.contextmanager
@@ -380,7 +380,7 @@ def cluster_folder(home: Path) -> Path:
     if binaries.reachable(inside, binaries.server_uid()):
         return inside
     name = hashlib.sha256(str(inside).encode()).hexdigest()[:16]
-    return binaries.SYSTEM_FOLDER / f"postgres-{name}"
+    return binaries.SYSTEM_FOLDER / "clusters" / name
 
 
 def write_private(path: Path, text: str, owner: int | None = None) -> None:

