@@ -1,0 +1,367 @@
+/**
+ * The course of one sitting: enter, begin, keep in touch, save, close. It tells the state what has
+ * happened and never touches the document.
+ */
+
+import { backoff, isPassing, Problem } from "./api.js";
+import { warningAt } from "./clock.js";
+import { holdLease } from "./lease.js";
+import { Queue, randomId } from "./queue.js";
+import { linkOf, Sender, verdict } from "./sender.js";
+import { mayGo, resumeAt, screenOf } from "./state.js";
+import { openVault } from "./vault.js";
+
+const HEARTBEAT_MS = 2000;
+const TYPING_MS = 600; // an edit is saved when typing rests this long,
+const TYPING_MOST_MS = 900; // and while it does not rest, at least this often
+const LOBBY_BEATS = 10; // how often the lobby learns of a moved window
+const AHEAD = 3; // questions fetched before they are asked for, so that an outage hides none
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+export class Session {
+  #api;
+  #clock;
+  #store;
+  #token;
+  #person = null; // identifier and access code of an offline sign-in, for a take-over
+  #steal = false;
+  #vault = null;
+  #queue = null;
+  #sender = null;
+  #life = null;
+  #drafts = new Map(); // question id -> {answer, since, timer}
+  #fetching = new Set();
+  #warned = null;
+  #beats = 0;
+
+  constructor(api, clock, store, token) {
+    this.#api = api;
+    this.#clock = clock;
+    this.#store = store;
+    this.#token = token;
+  }
+
+  get #state() {
+    return this.#store.state();
+  }
+
+  #dispatch = (event) => this.#store.dispatch(event);
+
+  // Entering
+
+  /**
+   * From a bare page to the lobby, the exam, or the form that leads there.
+   * `steal` takes the exam from another tab of this browser.
+   */
+  async open({ steal = false } = {}) {
+    this.#steal = steal;
+    this.#dispatch({ type: "entry", name: "connecting" });
+    this.#dispatch({ type: "informed", info: await this.#insist(() => this.#api.info()) });
+    try {
+      await this.#enter(await this.#insist(() => this.#askForEntry()));
+    } catch (error) {
+      this.#turnAway(error);
+    }
+  }
+
+  /** Sign-in by identifier and code, for when the coordinator can't be reached. */
+  signIn = (identifier, accessCode) =>
+    this.#tryToEnter(() => {
+      this.#token = null;
+      this.#person = { identifier, access_code: accessCode };
+      return this.#api.signIn({ ...this.#person, device_id: this.#deviceId() });
+    });
+
+  takeover = (code) =>
+    this.#tryToEnter(() =>
+      this.#api.takeover({ ...this.#person, code, device_id: this.#deviceId() }, this.#token),
+    );
+
+  /** Asks again whether the coordinator can be reached. */
+  refreshInfo = async () => this.#dispatch({ type: "informed", info: await this.#api.info() });
+
+  async #askForEntry() {
+    try {
+      return await this.#api.enter(this.#deviceId(), this.#token);
+    } catch (error) {
+      const spent = this.#token && ["token_expired", "token_invalid"].includes(error.code);
+      if (!spent) throw error;
+      this.#token = null; // an earlier session of this browser may still hold
+      return this.#api.enter(this.#deviceId()).catch(() => Promise.reject(error));
+    }
+  }
+
+  async #tryToEnter(call) {
+    try {
+      await this.#enter(await call());
+    } catch (error) {
+      if (error.code === "device_conflict") return this.#turnAway(error);
+      throw error;
+    }
+  }
+
+  #turnAway(error) {
+    if (!(error instanceof Problem)) throw error;
+    const name = error.code === "device_conflict" ? "takeover" : "sign_in";
+    const expected = error.code === "unauthenticated" || name === "takeover";
+    this.#dispatch({ type: "entry", name, notice: expected ? null : error.message });
+  }
+
+  #deviceId() {
+    const name = `medxamion-device-${this.#state.info.delivery_uid}`;
+    const known = localStorage.getItem(name) ?? randomId();
+    localStorage.setItem(name, known);
+    return known;
+  }
+
+  async #enter(start) {
+    this.#token = this.#person = null;
+    this.#life = new AbortController();
+    const name = `medxamion-${start.delivery_uid}-${start.participant.id}`;
+    const onLost = () => this.#stop("other_tab");
+    if (!(await holdLease(name, { steal: this.#steal, onLost }))) return onLost();
+    this.#vault = await openVault(name);
+    const records = await this.#vault.all();
+    const notes = records.find(([id]) => id === "notes")?.[1];
+    if (notes) this.#dispatch({ type: "notes", notes });
+    this.#queue = new Queue(this.#vault, records);
+    this.#sender = new Sender(this.#api, this.#queue, {
+      dispatch: this.#dispatch,
+      state: () => this.#state,
+      onQueue: this.#showWaiting,
+      onSessionLost: (problem) => this.#stop(problem.code),
+    });
+    await this.#resume(start);
+  }
+
+  async #resume(start) {
+    const { signal } = this.#life;
+    if (start.sections) {
+      const reply = await this.#insist(() => this.#api.progress());
+      this.#dispatch({ type: "progress", reply });
+    }
+    for (const { question_id: id, answer } of this.#queue.entries) {
+      this.#dispatch({ type: "edited", id, answer });
+    }
+    this.#showWaiting();
+    this.#dispatch({ type: "started", start });
+    this.#store.watch((now, before) => this.#follow(now, before), signal);
+    this.#follow(this.#state, null);
+    const work = [this.#sender.run(signal), this.#keepInTouch(signal), this.#watchTime(signal)];
+    Promise.all(work).catch((error) => {
+      this.#stop(error.code ?? "failed");
+      throw error; // a programming error belongs into the console
+    });
+  }
+
+  // Sitting
+
+  async begin() {
+    const start = await this.#insist(() => this.#api.begin());
+    this.#dispatch({ type: "started", start });
+  }
+
+  go = (id) => {
+    if (!mayGo(this.#state, id)) return;
+    this.saveDrafts();
+    this.#dispatch({ type: "went", id });
+  };
+
+  flag = (id) => this.#dispatch({ type: "flagged", id });
+  strike = (id, option) => this.#dispatch({ type: "struck", id, option });
+  dismiss = (id) => this.#dispatch({ type: "dismissed", id });
+
+  /** An edit by the participant. While `typing`, the answer is saved at rests. */
+  answer = (id, answer, { typing = false, wrong = null } = {}) => {
+    this.#dispatch({ type: "edited", id, answer });
+    clearTimeout(this.#drafts.get(id)?.timer);
+    const since = this.#drafts.get(id)?.since ?? performance.now();
+    const left = typing ? Math.min(TYPING_MS, since + TYPING_MOST_MS - performance.now()) : 0;
+    const timer = left > 0 ? setTimeout(() => this.#save(id), left) : null;
+    this.#drafts.set(id, { answer, wrong, since, timer });
+    if (timer === null) this.#save(id);
+    this.#showWaiting();
+  };
+
+  saveDrafts = () => [...this.#drafts.keys()].forEach((id) => this.#save(id));
+
+  /** Whether something would be lost or late if the page were left now. */
+  hasUnsaved = () => this.#state.waiting.size > 0;
+
+  #save(id) {
+    const { answer, wrong, timer } = this.#drafts.get(id);
+    clearTimeout(timer);
+    this.#drafts.delete(id);
+    if (wrong) this.#dispatch({ type: "refused", id, why: wrong });
+    else this.#sender.edit(id, answer);
+    this.#showWaiting();
+  }
+
+  #showWaiting = () =>
+    this.#dispatch({ type: "waiting", ids: new Set([...this.#queue.waiting(), ...this.#drafts.keys()]) });
+
+  // Closing
+
+  /** Sends what waits, then closes the attempt; `cancelSubmit` stops it while answers still wait. */
+  async submit() {
+    this.saveDrafts();
+    this.#dispatch({ type: "submitting", on: true });
+    await this.#store.when((state) => !state.submitting || state.waiting.size === 0);
+    if (this.#state.submitting) await this.#complete();
+  }
+
+  cancelSubmit = () => this.#dispatch({ type: "submitting", on: false });
+
+  async #complete() {
+    try {
+      const reply = await this.#insist(() => this.#api.complete());
+      this.#dispatch({ type: "completed", reply });
+    } catch (error) {
+      this.#dispatch({ type: "submitting", on: false });
+      if (verdict(error) === "session") this.#stop(error.code);
+      else this.#say("problem", error.message);
+    }
+  }
+
+  signOut = async () => {
+    await this.#api.signOut();
+    this.#stop("signed_out");
+  };
+
+  // Keeping in touch
+
+  async #keepInTouch(signal) {
+    while (!signal.aborted) {
+      await pause(HEARTBEAT_MS * (0.9 + Math.random() / 10));
+      if (!signal.aborted) await this.#beat();
+    }
+  }
+
+  async #beat() {
+    try {
+      this.#dispatch({ type: "progress", reply: await this.#api.progress() });
+      this.#reconnected();
+    } catch (error) {
+      if (isPassing(error)) this.#dispatch({ type: "link", link: linkOf(error) });
+      else if (verdict(error) === "session" && screenOf(this.#state) !== "final") this.#stop(error.code);
+      else this.#reconnected();
+    }
+    this.#beats += 1;
+    if (screenOf(this.#state) === "lobby" && this.#beats % LOBBY_BEATS === 0) await this.#refreshLobby();
+  }
+
+  // That the server answers says nothing about its disk: only a saved answer does.
+  #reconnected() {
+    const { link, waiting } = this.#state;
+    if (link === "online" || (link !== "offline" && waiting.size > 0)) return;
+    this.#dispatch({ type: "link", link: "online" });
+    this.#sender.kick();
+  }
+
+  async #refreshLobby() {
+    const start = await this.#insist(() => this.#api.enter(this.#deviceId()));
+    if (screenOf(this.#state) === "lobby") this.#dispatch({ type: "started", start });
+  }
+
+  async #watchTime(signal) {
+    while (!signal.aborted) {
+      this.#tick();
+      await pause(200);
+    }
+  }
+
+  #tick() {
+    const { attempt, timeUp } = this.#state;
+    const left = this.#clock.until(attempt?.deadline);
+    const over = left !== null && left <= 0;
+    if (over && !timeUp) this.saveDrafts();
+    if (over !== timeUp) this.#dispatch({ type: "timeUp", timeUp: over });
+    const warning = left !== null && screenOf(this.#state) === "exam" ? warningAt(left) : null;
+    if (warning !== null && warning !== this.#warned) this.#say("time", null, { left: Math.round(left / 1000) * 1000 });
+    this.#warned = warning;
+  }
+
+  // What follows from a change of state
+
+  #follow(now, before) {
+    if (now.notes !== before?.notes) this.#vault.put("notes", now.notes);
+    if (!before) return this.#arrive(now);
+    this.#noticeTime(now.attempt, before.attempt);
+    if (screenOf(now) !== screenOf(before)) this.#arrive(now);
+    else if (now.notes.current !== before.notes.current) this.#fetchAhead(now);
+  }
+
+  #arrive(now) {
+    const screen = screenOf(now);
+    if (screen === "exam" && now.order.length === 0) return this.#learnOrder();
+    if (screen === "exam") {
+      if (!now.order.includes(now.notes.current)) this.#dispatch({ type: "went", id: resumeAt(now) });
+      this.#fetchAhead(this.#state);
+      this.#sender.kick();
+    }
+    if (screen === "paused") this.saveDrafts();
+    if (screen === "final") this.#close(now);
+  }
+
+  // The attempt began elsewhere (or its beginning's reply was lost): ask for the order again.
+  async #learnOrder() {
+    const start = await this.#insist(() => this.#api.enter(this.#deviceId()));
+    this.#dispatch({ type: "started", start });
+    this.#arrive(this.#state);
+  }
+
+  async #close(state) {
+    if (!state.outcome) await this.#complete();
+    await this.#store.when(({ waiting }) => waiting.size === 0);
+    if (screenOf(this.#state) === "final") await this.#vault.destroy();
+  }
+
+  #noticeTime(now, before) {
+    const gained = Date.parse(now?.deadline) - Date.parse(before?.deadline);
+    if (now?.state !== "in_progress") return;
+    if (before?.state === "paused") this.#say("resumed");
+    else if (gained >= 1000) this.#say("extra", null, { gained });
+  }
+
+  #say(kind, text = null, more = {}) {
+    const id = `${kind}-${randomId()}`;
+    this.#dispatch({ type: "said", message: { id, kind, text, at: this.#clock.serverNow(), ...more } });
+  }
+
+  async #fetchAhead(state) {
+    const here = state.order.indexOf(state.notes.current);
+    const wanted = state.order.slice(here, here + 1 + AHEAD);
+    for (const id of wanted.filter((one) => !state.questions[one] && !this.#fetching.has(one))) {
+      this.#fetching.add(id);
+      await this.#fetch(id).finally(() => this.#fetching.delete(id));
+    }
+  }
+
+  async #fetch(id) {
+    try {
+      const question = await this.#insist(() => this.#api.question(id));
+      this.#dispatch({ type: "question", question });
+    } catch (error) {
+      if (error.code !== "attempt_paused") this.#dispatch({ type: "refused", id, why: error.message });
+    }
+  }
+
+  #stop(reason) {
+    this.#life?.abort();
+    this.#dispatch({ type: "entry", name: "stopped", notice: reason });
+  }
+
+  /** Calls until the server has decided; throws only its decision. */
+  async #insist(call) {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+        this.#dispatch({ type: "link", link: "offline" });
+        await pause(backoff(attempt) + 100);
+      }
+    }
+  }
+}
