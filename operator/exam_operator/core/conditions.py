@@ -233,6 +233,8 @@ def _troubles(
         yield "StorageLost", _LOST
     if observed.secret.state is SecretState.DAMAGED:
         yield "SecretDamaged", observed.secret.problem or "a key file is missing or altered"
+    elif observed.secret.problem:
+        yield "SecretNotReady", observed.secret.problem
     if observed.volume.state is VolumeState.PENDING_DELETION:
         yield "VolumeDeletionPending", "the volume goes with its last user; finalise first"
     rejection = receipt_rejection(observed)

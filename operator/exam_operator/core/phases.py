@@ -109,7 +109,8 @@ def data_lost(observed: Observed, phase: Phase, now: datetime) -> bool:
         return True
     if observed.child is not None and observed.child.alive:
         return False
-    gone = observed.volume.state is VolumeState.ABSENT or observed.volume.holds_data is False
+    volume = observed.volume
+    gone = volume.state in (VolumeState.ABSENT, VolumeState.FOREIGN) or volume.holds_data is False
     return gone or observed.secret.state is not SecretState.PRESENT
 
 

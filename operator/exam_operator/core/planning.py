@@ -119,7 +119,8 @@ def _ensure(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command,
         return ()
     spec, made = observed.object.spec, list[c.Command]()
     reply = observed.registered.reply
-    if observed.secret.state is SecretState.ABSENT and reply is not None:
+    secret = observed.secret
+    if secret.state is SecretState.ABSENT and secret.problem is None and reply is not None:
         reference = spec.encryption.key_secret_ref
         made.append(c.EnsureSecret(reply.trust, reference.name if reference else None))
     if observed.volume.state is VolumeState.ABSENT:

@@ -1,0 +1,68 @@
+"""What the operator counts, for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from exam_contract.delivery import ExamDeliveryStatus, Phase
+from exam_operator.core.world import Key
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class OperatorMetrics:
+    """One registry of its own, so that two operators in one process do not meet."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._phases: dict[Key, Phase] = {}
+        self._deliveries = Gauge(
+            "medxamion_operator_deliveries",
+            "Deliveries by phase",
+            ["phase"],
+            registry=self._registry,
+        )
+        self._restarts = Counter(
+            "medxamion_operator_client_restarts_total",
+            "Exam-clients started in place of one that ended",
+            registry=self._registry,
+        )
+        self._recovery = Histogram(
+            "medxamion_operator_recovery_seconds",
+            "From the end of an exam-client to its successor being back",
+            buckets=(0.5, 1, 1.5, 2, 3, 5, 8, 15, 30, 60, 300),
+            registry=self._registry,
+        )
+        self.reconcile_seconds = Histogram(
+            "medxamion_operator_reconcile_seconds",
+            "Duration of one look, plan and obey",
+            registry=self._registry,
+        )
+        self.reconcile_failures = Counter(
+            "medxamion_operator_reconcile_failures_total",
+            "Reconciles that are tried again with back-off",
+            registry=self._registry,
+        )
+        self.queue_depth = Gauge(
+            "medxamion_operator_queue_depth",
+            "Deliveries waiting for their next look",
+            registry=self._registry,
+        )
+
+    def seen(self, key: Key, before: ExamDeliveryStatus, after: ExamDeliveryStatus) -> None:
+        """Note what one plan changed."""
+        self._phases[key] = after.phase
+        if after.restarts.count > before.restarts.count:
+            self._restarts.inc(after.restarts.count - before.restarts.count)
+        started = before.restarts.recovery_started_at
+        seconds = after.restarts.last_recovery_seconds
+        if started is not None and after.restarts.recovery_started_at is None and seconds:
+            self._recovery.observe(float(seconds))
+
+    def forget(self, key: Key) -> None:
+        self._phases.pop(key, None)
+
+    def text(self) -> bytes:
+        """The exposition."""
+        standing = list(self._phases.values())
+        for phase in Phase:
+            self._deliveries.labels(phase=str(phase)).set(standing.count(phase))
+        return generate_latest(self._registry)

@@ -1,0 +1,142 @@
+"""The loop of both edges: look, plan, obey, look again. Level-based, so nothing is ever missed.
+
+Keys wait in one coalesced queue (a key stands in it once), each is worked on by one worker at a
+time, failures back off with full jitter, and a jittered sweep is the net under every lost signal.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from exam_operator.adapters.metrics import OperatorMetrics
+from exam_operator.core import planning
+from exam_operator.core.commands import Command
+from exam_operator.core.world import Key, Observed
+from exam_operator.errors import EdgeError, Stale
+
+log = structlog.get_logger(__name__)
+_SWEEP_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
+_FIRST_BACKOFF_SECONDS = 0.2
+_LONGEST_BACKOFF_SECONDS = 30.0
+
+
+class Edge(Protocol):
+    """Where deliveries live: pods and claims, or processes and folders."""
+
+    def all_keys(self) -> Iterable[Key]: ...
+
+    async def observe(self, key: Key) -> Observed | None:
+        """Look at everything around one object; None when it is gone. Raises EdgeError."""
+
+    async def apply(self, key: Key, command: Command) -> None:
+        """Obey one command, idempotently. Raises EdgeError."""
+
+
+class Reconciler:
+    """Keeps every object's world as its plan wants it."""
+
+    def __init__(
+        self,
+        edge: Edge,
+        now: Callable[[], datetime],
+        metrics: OperatorMetrics,
+        *,
+        workers: int = 16,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._edge, self._now, self._metrics, self._chance = edge, now, metrics, chance
+        self._workers = asyncio.Semaphore(workers)
+        self._due: dict[Key, float] = {}
+        self._busy: set[Key] = set()
+        self._failures: dict[Key, int] = {}
+        self._wake = asyncio.Event()
+
+    def enqueue(self, key: Key, after_seconds: float = 0.0) -> None:
+        """Look at this key no later than that."""
+        due = time.monotonic() + after_seconds
+        self._due[key] = min(due, self._due.get(key, due))
+        self._metrics.queue_depth.set(len(self._due))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sweep())
+            while True:
+                for key in self._take_due():
+                    await self._workers.acquire()
+                    tasks.create_task(self._work(key))
+                await self._wait()
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One look, plan and obey. Returns when to look again; None when the object is gone."""
+        observed = await self._edge.observe(key)
+        if observed is None:
+            self._metrics.forget(key)
+            return None
+        decided = planning.plan(observed, self._now())
+        self._metrics.seen(key, observed.object.status, decided.status)
+        for command in decided.commands:
+            await self._edge.apply(key, command)
+        return decided.requeue_seconds
+
+    def _take_due(self) -> list[Key]:
+        now = time.monotonic()
+        ready = [key for key, due in self._due.items() if due <= now and key not in self._busy]
+        for key in ready:
+            del self._due[key]
+            self._busy.add(key)
+        self._metrics.queue_depth.set(len(self._due))
+        return ready
+
+    async def _wait(self) -> None:
+        """Until something is due, or something changed what is due."""
+        due = [due for key, due in self._due.items() if key not in self._busy]
+        seconds = min(due) - time.monotonic() if due else _SWEEP_SECONDS
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _work(self, key: Key) -> None:
+        try:
+            with self._metrics.reconcile_seconds.time():
+                async with asyncio.timeout(_TIMEOUT_SECONDS):
+                    again = await self.reconcile(key)
+            self._failures.pop(key, None)
+            if again is not None:
+                self.enqueue(key, again)
+        except Stale:
+            self.enqueue(key)
+        except (EdgeError, TimeoutError) as error:
+            log.warning("reconcile.failed", delivery=key.name, reason=str(error) or "timeout")
+            self._again_later(key)
+        except Exception:
+            # The outermost guard of one delivery: the others go on, and so does this one later.
+            log.exception("reconcile.crashed", delivery=key.name)
+            self._again_later(key)
+        finally:
+            self._busy.discard(key)
+            self._workers.release()
+            self._wake.set()
+
+    def _again_later(self, key: Key) -> None:
+        self._metrics.reconcile_failures.inc()
+        failures = min(self._failures.get(key, 0) + 1, 10)
+        self._failures[key] = failures
+        most = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2.0**failures)
+        self.enqueue(key, self._chance() * most)
+
+    async def _sweep(self) -> None:
+        while True:
+            for key in self._edge.all_keys():
+                self.enqueue(key)
+            await asyncio.sleep(_SWEEP_SECONDS * (0.75 + self._chance() / 2))
