@@ -51,6 +51,7 @@ async def _sit_one(sitting: Sitting, tally: Tally) -> None:
         tally.gave_up[f"out of patience: {error}"[:120]] += 1
     except UnknownQuestionTypeError as error:
         tally.gave_up[f"unknown question type {error}"] += 1
+    tally.moved()
 
 
 def _now() -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from examctl.simulation.latency import Latencies
@@ -33,6 +34,7 @@ class Tally:
     scores: list[int] = field(default_factory=list)
     latencies: Latencies = field(default_factory=Latencies)
     _watchers: list[tuple[float, "asyncio.Future[float]"]] = field(default_factory=list)
+    _conditions: list[tuple[Callable[[], bool], asyncio.Event]] = field(default_factory=list)
 
     def accepted(self, sent: float, received: float) -> None:
         """An answer was acknowledged (times of the event loop's clock)."""
@@ -42,6 +44,24 @@ class Tally:
             if sent >= after and not first.done():
                 first.set_result(received)
         self._watchers = [watcher for watcher in self._watchers if not watcher[1].done()]
+        self.moved()
+
+    def moved(self) -> None:
+        """Something was counted: wake whoever waits for it."""
+        for holds, waiting in self._conditions:
+            if holds():
+                waiting.set()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Return once a condition over this tally holds (or has held in between)."""
+        waiting = asyncio.Event()
+        condition = (holds, waiting)
+        self._conditions.append(condition)
+        try:
+            if not holds():
+                await waiting.wait()
+        finally:
+            self._conditions.remove(condition)
 
     def first_accepted(self, sent_after: float) -> "asyncio.Future[float]":
         """When the first answer sent after that moment is acknowledged."""
