@@ -5,6 +5,7 @@ The same models and rules as behind the API server; unknown fields are refused, 
 """
 
 import difflib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,7 +37,10 @@ def parse(document: object) -> ExamDelivery:
     _check_kind(document)
     stripped = {name: value for name, value in document.items() if name != "status"}
     try:
-        return ExamDelivery.model_validate(stripped, by_alias=True, by_name=False)
+        # Strict and by alias, as an API server reads JSON: no "60" for 60, no snake_case names.
+        return ExamDelivery.model_validate_json(
+            json.dumps(stripped), strict=True, by_alias=True, by_name=False
+        )
     except ValidationError as error:
         raise ObjectInvalid([_fault(detail) for detail in error.errors()]) from None
 

@@ -6,6 +6,7 @@ A pid alone says nothing: it is reused. A process here is its pid, its start tim
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import threading
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,13 @@ def send(handle: int, number: signal.Signals) -> None:
     """Signal exactly that process; one that has ended is no error."""
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(handle, number)
+
+
+def wait_end(handle: int, timeout_seconds: float) -> bool:
+    """Whether that process ended in time. Blocks; anybody's child will do."""
+    poller = select.poll()
+    poller.register(handle, select.POLLIN)
+    return bool(poller.poll(timeout_seconds * 1000))
 
 
 def reap(pid: int) -> int | None:

@@ -11,7 +11,7 @@ import signal
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -108,6 +108,9 @@ class ClientProcesses:
 
     def is_alive(self, uid: str) -> bool:
         return uid in self._handles
+
+    def count_alive(self) -> int:
+        return len(self._handles)
 
     def exits(self, uid: str) -> tuple[Exit, ...]:
         record = self._records.get(uid)
@@ -279,6 +282,32 @@ class ClientProcesses:
         record = fresh.model_copy(update={"template": record.template, "exits": record.exits})
         self._save(place, record)
         return record, kernel.open_handle(identity)
+
+
+def end_gracefully(place: Place, timeout_seconds: float) -> bool:
+    """SIGTERM and wait, for whoever holds the folder while no operator runs; never a kill.
+
+    False when none runs. Raises EdgeError when it does not end in time.
+    """
+    record = _read_record(place)
+    handle = kernel.open_handle(record.identity) if record and record.identity else None
+    if record is None or handle is None:
+        return False
+    try:
+        durable.write_private(place.record, _asked(record).model_dump_json().encode())
+        kernel.send(handle, signal.SIGTERM)
+        if not kernel.wait_end(handle, timeout_seconds):
+            raise EdgeError(
+                f"the exam-client of {place.uid} (process {record.pid}) is still saving; its log"
+                f" is {place.log}. It is not killed: run this again, or look at it"
+            )
+    finally:
+        os.close(handle)
+    return True
+
+
+def _asked(record: ClientRecord) -> ClientRecord:
+    return record.model_copy(update={"stopping_since": datetime.now(UTC)})
 
 
 def _record_from(

@@ -48,8 +48,8 @@ class LocalOperator:
             self.store, self.edge, self.metrics, settings.token_file, self.reconciler.enqueue
         )
 
-    async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
-        """Adopt what runs, then serve until told to stop."""
+    async def run(self, listener: socket.socket, stop: asyncio.Event) -> int:
+        """Adopt what runs, serve until told to stop; returns how many exam-clients go on."""
         self.edge.adopt()
         server = _Server(
             uvicorn.Config(
@@ -73,6 +73,7 @@ class LocalOperator:
                 await asyncio.wait({serving}, timeout=_STOP_SECONDS)
                 for task in running:
                     task.cancel()
+            return self.processes.count_alive()
         finally:
             self.processes.close()
 

@@ -1,0 +1,1 @@
+"""One machine, no Kubernetes: PostgreSQL, coordinator and process edge out of one folder."""
