@@ -36,7 +36,8 @@ def _written_as_time(value: object) -> object:
         return value
     if not isinstance(value, str) or not _RFC3339.fullmatch(value):
         raise ValueError("write a time with its zone, for example 2026-01-15T10:30:00Z")
-    return value
+    # Parsed here: a strict model would refuse the text that a validator hands on.
+    return datetime.fromisoformat(value.upper())
 
 
 def _to_utc(value: datetime) -> datetime:
