@@ -8,7 +8,7 @@ from pydantic import Field
 
 from exam_contract.base import Contract, Sha256, UtcTime
 from exam_contract.bundle import Window
-from exam_contract.delivery import Condition, Phase
+from exam_contract.delivery import Condition, DesiredState, Phase
 from exam_contract.trust import TrustRoot
 
 
@@ -34,6 +34,7 @@ class DeliveryRegistration(Contract):
     time_limit_seconds: int = Field(ge=1)
     phase: Phase
     resume_phase: Phase | None = None
+    desired_state: DesiredState | None = None
     conditions: list[Condition] = Field(default=[], max_length=20)
     epoch: int = Field(ge=0)
     pod_uid: str | None = None

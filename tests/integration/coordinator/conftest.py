@@ -1,0 +1,14 @@
+"""Fixtures of the coordinator's tests: one over a database of its own per test."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.coordinator_rig import Rig, coordinator_rig
+
+
+@pytest.fixture
+async def rig(pg_dsn: str, tmp_path: Path) -> AsyncIterator[Rig]:
+    async with coordinator_rig(pg_dsn, tmp_path) as opened:
+        yield opened
