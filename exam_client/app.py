@@ -1,0 +1,276 @@
+"""The composition root: opens the volume, wires the parts, runs both servers and every task.
+
+One task group: when the writer, the sender or a server ends with an error, everything ends, and a
+supervisor starts a successor that recovers. SIGTERM finishes what was accepted and checkpoints.
+"""
+
+import asyncio
+import signal
+import socket
+from dataclasses import dataclass
+
+import structlog
+import uvicorn
+
+from exam_client.api import apps
+from exam_client.api.gateway import Gateway
+from exam_client.api.receiving import Server, TimedProtocol
+from exam_client.core import commands, records
+from exam_client.core.state import State
+from exam_client.services import assigning, erasing, status, ticking
+from exam_client.services.clock import Clock
+from exam_client.services.delivery import Delivery, Open
+from exam_client.services.handing_over import HandingOver
+from exam_client.services.metrics import Metrics
+from exam_client.services.sign_in import SignIn
+from exam_client.services.tokens import Tokens
+from exam_client.settings import (
+    Secrets,
+    Settings,
+    SettingsWrong,
+    load_secrets,
+    read_service_key,
+)
+from exam_client.store import journal, volume
+from exam_client.store.reading import Reader
+from exam_client.store.writer import Writer, WriterDied
+from exam_client.sync.coordinator import Coordinator
+from exam_client.sync.sender import Sender
+from exam_contract.trust import Signed
+
+BACKLOG = 2048
+GRACEFUL_SECONDS = 8
+KEEP_ALIVE_SECONDS = 75
+
+log = structlog.get_logger("exam_client")
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What ``run`` starts and stops."""
+
+    delivery: Delivery
+    sign_in: SignIn
+    handing_over: HandingOver
+    public: Server
+    control: Server
+    sockets: tuple[socket.socket, socket.socket]
+
+
+class _Stopped(Exception):
+    """SIGTERM or SIGINT: the way out of the task group."""
+
+
+async def run(settings: Settings) -> int:
+    """Run until a signal (0), or until a part dies (1). Raises StartRefused."""
+    secrets = load_secrets(settings.secret_dir)
+    read_service_key(settings.secret_dir)
+    sockets = (
+        _bind(settings.host, settings.port, "PORT"),
+        _bind(settings.control_host, settings.control_port, "CONTROL_PORT"),
+    )
+    delivery = _open(settings, secrets)
+    parts = _wire(delivery, sockets)
+    if delivery.parts is not None:
+        await _start_writing(delivery, delivery.parts)
+    log.info(
+        "serving",
+        port=sockets[0].getsockname()[1],
+        control_port=sockets[1].getsockname()[1],
+        incarnation=delivery.state.identity.incarnation,
+    )
+    return await _run_all(parts)
+
+
+def _open(settings: Settings, secrets: Secrets) -> Delivery:
+    """Lock the volume and open what is on it: a living delivery, or the traces of an erased one."""
+    folder = settings.volume_dir.resolve()
+    lock = volume.VolumeLock(folder)
+    clock, metrics = Clock(), Metrics()
+    identity = records.Identity(settings.delivery_id, settings.delivery_uid, settings.epoch, 0, "")
+    finished = erasing.resume(folder, identity)
+    if finished is not None:
+        return _delivery(settings, secrets, clock, metrics, finished[0], finished[1])
+    place = journal.Place(
+        folder=folder,
+        delivery_id=settings.delivery_id,
+        delivery_uid=settings.delivery_uid,
+        epoch=settings.epoch,
+        storage_half=secrets.storage_half.get_secret_value(),
+        ballast_bytes=settings.ballast_bytes,
+    )
+    opened = journal.open_journal(place, lock, clock())
+    delivery = _delivery(settings, secrets, clock, metrics, opened.state, None)
+    delivery.parts = _open_parts(delivery, opened)
+    return delivery
+
+
+def _delivery(
+    settings: Settings,
+    secrets: Secrets,
+    clock: Clock,
+    metrics: Metrics,
+    state: State,
+    receipt: Signed | None,
+) -> Delivery:
+    def bearer() -> str:
+        return read_service_key(settings.secret_dir)
+
+    delivery = Delivery(
+        settings=settings,
+        secrets=secrets,
+        clock=clock,
+        metrics=metrics,
+        tokens=Tokens(secrets.trust, settings.delivery_uid),
+        coordinator=Coordinator(settings.coordinator_url, state.identity, settings.pod_uid, bearer),
+        state=state,
+        parts=None,
+        erased_receipt=receipt,
+    )
+    status.watch(delivery)
+    return delivery
+
+
+def _open_parts(delivery: Delivery, opened: journal.Journal) -> Open:
+    reader = Reader(opened)
+    state = delivery.state
+
+    async def outbox(after: int, limit: int) -> list[tuple[int, bytes]]:
+        recent = list(state.recent)
+        if recent and recent[0][0] <= after + 1:
+            start = after + 1 - recent[0][0]
+            return recent[start : start + limit]
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(reader.pool, reader.outbox, after, limit)
+
+    sender = Sender(
+        delivery.coordinator,
+        opened.signing_key.public,
+        outbox,
+        lambda: state.last_seq,
+        state.whole.delivered_seq,
+    )
+    writer = Writer(opened, delivery.clock, delivery.metrics, sender.wake)
+    return Open(writer=writer, reader=reader, sender=sender)
+
+
+def _wire(delivery: Delivery, sockets: tuple[socket.socket, socket.socket]) -> _Parts:
+    sign_in, handing_over = SignIn(delivery), HandingOver(delivery)
+    seconds = delivery.settings.receipt_seconds
+    return _Parts(
+        delivery=delivery,
+        sign_in=sign_in,
+        handing_over=handing_over,
+        public=Server(_config(apps.public_app(delivery, sign_in), delivery.settings), seconds),
+        control=Server(
+            _config(apps.control_app(delivery, handing_over), delivery.settings), seconds
+        ),
+        sockets=sockets,
+    )
+
+
+def _config(app: Gateway, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        workers=1,
+        loop="uvloop",
+        http=TimedProtocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        backlog=BACKLOG,
+    )
+
+
+async def _start_writing(delivery: Delivery, parts: Open) -> None:
+    """Before anybody is served: recovery and its outage credit are durable."""
+    parts.writer.start()
+    if parts.writer.journal.recovered:
+        await parts.writer.submit(commands.Recovered())
+
+
+async def _run_all(parts: _Parts) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    code = 1
+    try:
+        async with asyncio.TaskGroup() as group:
+            for server, bound in zip((parts.public, parts.control), parts.sockets, strict=True):
+                group.create_task(_serve(server, bound))
+                group.create_task(server.cut_slow_for_ever())
+            _start_tasks(group, parts)
+            group.create_task(_wait_and_stop(parts, stop))
+    except* _Stopped:
+        code = 0
+    except* WriterDied as died:
+        log.error("writer_ended", reason=str(died.exceptions[0]))
+    return code
+
+
+def _start_tasks(group: asyncio.TaskGroup, parts: _Parts) -> None:
+    delivery = parts.delivery
+    group.create_task(parts.handing_over.run())
+    if delivery.parts is not None:
+        group.create_task(delivery.parts.writer.ended())
+        group.create_task(delivery.parts.sender.run())
+        group.create_task(ticking.tick_for_ever(delivery))
+        group.create_task(assigning.fetch_bundle(delivery))
+
+
+async def _serve(server: Server, bound: socket.socket) -> None:
+    await server.serve(sockets=[bound])
+
+
+async def _wait_and_stop(parts: _Parts, stop: asyncio.Event) -> None:
+    """503 for new work, finish what was accepted, checkpoint, leave."""
+    await stop.wait()
+    log.info("stopping")
+    delivery = parts.delivery
+    delivery.stopping = True
+    opened = delivery.parts
+    if opened is not None:
+        await opened.writer.call(lambda: None)
+    parts.public.should_exit = parts.control.should_exit = True
+    # uvicorn has no event for this; its own shutdown polls in the same way.
+    while parts.public.server_state.tasks or parts.control.server_state.tasks:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    parts.sign_in.close()
+    if opened is not None:
+        opened.reader.close()
+        await opened.writer.call(lambda: _checkpoint(opened))
+        await opened.writer.stop()
+    await delivery.coordinator.close()
+    log.info("stopped")
+    raise _Stopped
+
+
+def _checkpoint(opened: Open) -> None:
+    """Fold the log into the file and close; skipped when the file is no longer ours."""
+    connection = opened.writer.journal.connection
+    if opened.writer.lost is None:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+
+
+def _bind(host: str, port: int, name: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        raise SettingsWrong(
+            f"port {port} of {host} cannot be used ({error.strerror});"
+            f" set MEDXAMION_CLIENT_{name} to a free one"
+        ) from None
+    bound.setblocking(False)
+    return bound

@@ -1,0 +1,103 @@
+"""The erase: only with a receipt. File, log, the volume's key half, ballast and memory go.
+
+A small marker with the receipt (nothing of the exam) is written first, so that a process that dies
+half-way goes on erasing instead of making a new file.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from exam_client.core import records
+from exam_client.core.state import State
+from exam_client.services.delivery import Delivery, Open
+from exam_client.store import volume
+from exam_contract.control import Counts, Mode
+from exam_contract.trust import Signed
+
+log = structlog.get_logger("exam_client.erasing")
+
+
+async def erase(delivery: Delivery, parts: Open) -> None:
+    """Destroy what the receipt covers; ``confirm_erased`` tells the coordinator afterwards."""
+    transfer = delivery.state.whole.transfer
+    if transfer.receipt is None:
+        return
+    folder = parts.writer.journal.place.folder
+    volume.write_durably(folder / volume.ERASED_MARKER, _marker(delivery.state, transfer.receipt))
+    delivery.erased_receipt = Signed.model_validate_json(transfer.receipt)
+    delivery.parts = None
+    parts.sender.finish()
+    parts.reader.close()
+    await parts.writer.call(lambda: _destroy(parts, delivery.state))
+    delivery.looked_at, delivery.last_seen = {}, {}
+    log.info("erased")
+
+
+async def confirm_erased(delivery: Delivery) -> bool:
+    """Tell the coordinator, until it knows. True when there was something to do."""
+    transfer = delivery.state.whole.transfer
+    if transfer.state == "erased" or transfer.manifest_digest is None:
+        return False
+    await delivery.coordinator.confirm(transfer.manifest_digest, erased=True)
+    delivery.state.whole = records.Whole(
+        generation=delivery.state.whole.generation,
+        mode=Mode.ERASE,
+        delivered_seq=delivery.state.whole.delivered_seq,
+        transfer=records.Transfer(state="erased", manifest_digest=transfer.manifest_digest),
+    )
+    return True
+
+
+def resume(folder: Path, identity: records.Identity) -> tuple[State, Signed] | None:
+    """A volume that was erased, or half so: finish it. None when the delivery lives."""
+    path = folder / volume.ERASED_MARKER
+    if not path.exists():
+        return None
+    marker: dict[str, Any] = json.loads(path.read_text())
+    volume.shred(folder, volume.all_files(folder))
+    state = State(
+        records.Identity(
+            delivery_id=identity.delivery_id,
+            delivery_uid=identity.delivery_uid,
+            epoch=identity.epoch,
+            incarnation=int(marker["incarnation"]),
+            event_prefix=identity.event_prefix,
+        )
+    )
+    state.drop_content()
+    state.whole = records.Whole(
+        generation=int(marker["generation"]),
+        mode=Mode.ERASE,
+        delivered_seq=int(marker["delivered_seq"]),
+        transfer=records.Transfer(state="receipted", manifest_digest=marker["manifest_digest"]),
+    )
+    counts = Counts.model_validate(marker["counts"])
+    state.last_seq, state.answer_count = counts.last_seq, counts.answers
+    state.revision_count = counts.revisions
+    return state, Signed.model_validate(marker["receipt"])
+
+
+def _marker(state: State, receipt: str) -> bytes:
+    counts = Counts(
+        answers=state.answer_count, revisions=state.revision_count, last_seq=state.last_seq
+    )
+    marker = {
+        "generation": state.whole.generation,
+        "incarnation": state.identity.incarnation,
+        "delivered_seq": state.whole.delivered_seq,
+        "manifest_digest": state.whole.transfer.manifest_digest,
+        "counts": counts.model_dump(),
+        "receipt": json.loads(receipt),
+    }
+    return json.dumps(marker).encode()
+
+
+def _destroy(parts: Open, state: State) -> None:
+    """On the writer's thread, between batches: nothing is written after this."""
+    journal = parts.writer.journal
+    journal.connection.close()
+    state.drop_content()
+    volume.shred(journal.place.folder, volume.all_files(journal.place.folder))
