@@ -40,7 +40,7 @@ def test_a_time_is_kept_in_utc_with_microseconds(written: str, kept: str) -> Non
         ("tomorrow", "write a time with its zone, for example 2026-01-15T10:30:00Z"),
         ("1700000000", "write a time with its zone"),
         (1700000000, "write a time with its zone"),
-        ("2026-02-30T10:30:00Z", "day value is outside expected range"),
+        ("2026-02-30T10:30:00Z", "day is out of range for month"),
         (datetime(2026, 1, 15), "a time needs its zone"),  # noqa: DTZ001
         ("0001-01-01T00:00:00+14:00", "a time lies between 1970 and 2199"),
         ("9999-12-31T23:59:59-14:00", "a time lies between 1970 and 2199"),
