@@ -58,6 +58,10 @@ class ExamPageStub:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def entrance(self) -> str:
+        """Where the coordinator sends a participant who has signed in."""
+        return f"{self.url}/#token=a.b.c"
+
     def run(self) -> None:
         config = uvicorn.Config(self.app(), port=self.port, log_level="critical", lifespan="off")
         self._server = server = uvicorn.Server(config)
@@ -80,6 +84,16 @@ class ExamPageStub:
         assert self.deadline is not None
         self.deadline += timedelta(seconds=seconds)
         self.version += 1
+
+    def pause(self) -> None:
+        self.state = "paused"
+
+    def resume(self) -> None:
+        self.state = "in_progress"
+        self.grant(2)
+
+    def stored(self) -> Json:
+        return {str(item): held["answer"] for item, held in self.answers.items()}
 
     def announce(self, text: str) -> None:
         at = stamp(datetime.now(UTC))

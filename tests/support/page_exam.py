@@ -70,8 +70,9 @@ _STIMULI: list[dict[str, Any]] = [
     {
         "id": "collapse",
         "title": "A woman who collapsed",
-        "text": "A 78-year-old woman collapsed in her kitchen without warning. She takes amlodipine "
-        "only. Blood pressure 92/50 mmHg, oxygen saturation 97 % on air. A rhythm strip is taken.",
+        "text": "A 78-year-old woman collapsed in her kitchen without warning. She takes "
+        "amlodipine only. Blood pressure 92/50 mmHg, oxygen saturation 97 % on air. A "
+        "rhythm strip is taken.",
         "media": DIGEST,
         "alt": "Rhythm strip: one wide complex after a P wave, then a long flat line",
     }

@@ -41,7 +41,7 @@ export class Api {
   enter = (deviceId, token) =>
     this.#call("GET", `/exam/start?device_id=${encodeURIComponent(deviceId)}`, { token });
   begin = () => this.#call("POST", "/exam/start", { body: {} });
-  question = (id) => this.#call("GET", `/exam/question/${id}`);
+  question = (id, ahead) => this.#call("GET", `/exam/question/${id}${ahead ? "?ahead=true" : ""}`);
   answer = (command) => this.#call("POST", "/exam/answer", { body: command });
   answers = (commands) => this.#call("POST", "/exam/answers", { body: { commands } });
   progress = () => this.#call("GET", "/exam/progress");
@@ -49,6 +49,14 @@ export class Api {
   signIn = (body) => this.#call("POST", "/exam/sign-in", { body });
   takeover = (body, token) => this.#call("POST", "/exam/takeover", { body, token });
   signOut = () => this.#call("POST", "/exam/sign-out", { body: {} });
+
+  /** An image of the exam as an address in this document, which an outage cannot take away. */
+  async image(path) {
+    const signal = AbortSignal.timeout(WAIT_MS);
+    const response = await reached(fetch(path, { credentials: "same-origin", signal }));
+    if (!response.ok) throw new Problem(response.status, {});
+    return URL.createObjectURL(await reached(response.blob()));
+  }
 
   async #call(method, path, { body, token } = {}) {
     const headers = { Accept: "application/json" };
@@ -71,11 +79,10 @@ export class Api {
 }
 
 async function exchange(path, request) {
-  try {
-    const response = await fetch(path, request);
-    const isJson = /[/+]json/.test(response.headers.get("Content-Type") ?? "");
-    return [response, isJson ? await response.json() : null];
-  } catch (error) {
-    throw new Unreachable("The exam cannot be reached.", { cause: error });
-  }
+  const response = await reached(fetch(path, request));
+  const isJson = /[/+]json/.test(response.headers.get("Content-Type") ?? "");
+  return [response, isJson ? await reached(response.json()) : null];
 }
+
+const reached = (exchanging) =>
+  exchanging.catch((cause) => Promise.reject(new Unreachable("The exam cannot be reached.", { cause })));

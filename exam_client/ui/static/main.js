@@ -49,6 +49,7 @@ function start() {
     top.update(state);
     notices.update(state);
     shown.view.update?.(state);
+    tick();
   }
 
   function tick() {

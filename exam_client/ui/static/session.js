@@ -32,6 +32,7 @@ export class Session {
   #life = null;
   #drafts = new Map(); // question id -> {answer, since, timer}
   #fetching = new Set();
+  #images = new Map(); // path -> address in this document
   #warned = null;
   #beats = 0;
 
@@ -329,22 +330,35 @@ export class Session {
     this.#dispatch({ type: "said", message: { id, kind, text, at: this.#clock.serverNow(), ...more } });
   }
 
-  async #fetchAhead(state) {
-    const here = state.order.indexOf(state.notes.current);
-    const wanted = state.order.slice(here, here + 1 + AHEAD);
-    for (const id of wanted.filter((one) => !state.questions[one] && !this.#fetching.has(one))) {
+  // The question on the screen is asked for even when it is known, so that the server learns where
+  // the participant is; those after it are fetched ahead.
+  async #fetchAhead({ order, notes }) {
+    const here = order.indexOf(notes.current);
+    for (const id of order.slice(here, here + 1 + AHEAD)) {
+      const ahead = id !== notes.current;
+      if (this.#fetching.has(id) || (ahead && this.#state.questions[id])) continue;
       this.#fetching.add(id);
-      await this.#fetch(id).finally(() => this.#fetching.delete(id));
+      await this.#fetch(id, ahead).finally(() => this.#fetching.delete(id));
     }
   }
 
-  async #fetch(id) {
+  async #fetch(id, ahead) {
     try {
-      const question = await this.#insist(() => this.#api.question(id));
+      const question = await this.#insist(() => this.#api.question(id, ahead));
+      for (const stimulus of question.stimuli.filter(({ media_url: url }) => url)) {
+        stimulus.media_url = await this.#image(stimulus.media_url);
+      }
       this.#dispatch({ type: "question", question });
     } catch (error) {
-      if (error.code !== "attempt_paused") this.#dispatch({ type: "refused", id, why: error.message });
+      const pausedOrOver = ["attempt_paused", "attempt_closed"].includes(error.code);
+      if (!pausedOrOver) this.#dispatch({ type: "refused", id, why: error.message });
     }
+  }
+
+  async #image(url) {
+    const known = this.#images.get(url) ?? (await this.#insist(() => this.#api.image(url)));
+    this.#images.set(url, known);
+    return known;
   }
 
   #stop(reason) {

@@ -20,8 +20,8 @@ export function bar(root) {
   return {
     update(state) {
       const sitting = SITTING.includes(screenOf(state));
-      title.lang = state.info?.language ?? state.start?.exam.language ?? "en";
-      say(title, state.start?.exam.title ?? state.info?.title ?? "MedXamion");
+      title.lang = sitting ? state.start.exam.language : "en";
+      say(title, sitting ? state.start.exam.title : "MedXamion");
       saveBox.hidden = !sitting;
       saveBox.dataset.kind = saveStatus(state).kind;
       say(save, saveWords(saveStatus(state)));

@@ -1,6 +1,6 @@
 /** Screens around the end of an attempt: paused, time over, submitting, submitted, void. */
 
-import { clockTime, moment } from "../clock.js";
+import { moment } from "../clock.js";
 import { saveStatus } from "../state.js";
 import { saveWords } from "./bar.js";
 import { button, h, say } from "./dom.js";
@@ -70,7 +70,7 @@ const key = (state) => [state.late, state.waiting.size].join();
 function outcomeOf({ outcome, late, waiting }, session) {
   const { receipt_code: code, ended_at: ended, progress, final_score: score } = outcome;
   const facts = [
-    ended && ["Submitted", `${moment(ended)} (${clockTime(ended)})`],
+    ended && ["Submitted", moment(ended)],
     progress && ["Answered", `${progress.questions_answered} of ${progress.total_questions} questions`],
     score !== undefined && score !== null && ["Score", `${score} %`],
   ].filter(Boolean);

@@ -26,7 +26,7 @@ export function lobby(session, state, clock) {
   element.classList.add("lobby");
   element.firstChild.replaceChildren(prose("span", exam.title, exam.language));
 
-  let last = null;
+  let last = state;
   let wasOpen = null;
   let factsShown = "";
   const view = {
@@ -36,7 +36,6 @@ export function lobby(session, state, clock) {
       const shown = factsOf(now.start, clock);
       if (String(shown) !== factsShown) facts.replaceChildren(...shown.map(factRow));
       factsShown = String(shown);
-      view.tick();
     },
     tick() {
       const opensIn = clock.until(last.start.window.opens_at) ?? 0;

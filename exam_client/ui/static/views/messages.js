@@ -13,12 +13,14 @@ const TITLES = {
   problem: "This did not work",
 };
 
+const ABOUT_TIME = ["time", "extra", "resumed"];
+
 export function messages(root, { urgent }, session) {
   const shown = new Map();
 
   return {
     update(state) {
-      const wanted = state.entry ? [] : state.messages;
+      const wanted = wantedIn(state);
       for (const [id, element] of shown) {
         if (wanted.some((message) => message.id === id)) continue;
         keepFocus(element, root);
@@ -34,6 +36,13 @@ export function messages(root, { urgent }, session) {
       root.hidden = shown.size === 0;
     },
   };
+}
+
+// Once the attempt is closed, only what the invigilators say still matters.
+function wantedIn(state) {
+  if (state.entry) return [];
+  const isOver = ["final", "ended"].includes(screenOf(state));
+  return state.messages.filter(({ kind }) => !isOver || ["announcement", "problem"].includes(kind));
 }
 
 // A button that vanishes under the keyboard must not throw its user to the top of the page.
@@ -55,7 +64,7 @@ function banner(message, state, session) {
     session.answer(message.question, message.mine);
     session.dismiss(id);
   });
-  return h("div", { class: `message ${kind}` }, icon(kind === "announcement" ? "flag" : "clock"), h("div", {}, title, text), again && mine, close);
+  return h("div", { class: `message ${kind}` }, icon(ABOUT_TIME.includes(kind) ? "clock" : "info"), h("div", {}, title, text), again && mine, close);
 }
 
 function wordsOf(message, state) {

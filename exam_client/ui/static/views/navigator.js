@@ -31,7 +31,7 @@ export function navigator(tools, state) {
 // On a narrow screen the map is folded so that the question comes first.
 function folded(inner) {
   const wide = matchMedia("(min-width: 60rem)");
-  const details = h("details", { class: "map-fold" }, h("summary", {}, h("h2", {}, "All questions")), inner);
+  const details = h("details", { class: "map-fold", "aria-label": "All questions" }, h("summary", {}, h("h2", {}, "All questions")), inner);
   const fit = () => (details.open = wide.matches);
   wide.addEventListener("change", fit);
   fit();
