@@ -1,1 +1,1 @@
-"""The coordinator's pages for committee, scorers and admins."""
+"""The staff's pages and the participants' sign-in page, drawn in the browser from the REST API."""

@@ -1,0 +1,34 @@
+// The audit trail, newest first, and the check of its chain.
+
+import { get, withQuery } from "../api.js";
+import { byId, fill, h } from "../dom.js";
+import { guarded } from "../dialogs.js";
+import { dayAndClock, number } from "../format.js";
+import { paged } from "../table.js";
+
+const COLUMNS = [
+  { title: "No.", num: true, cell: (entry) => number(entry.id) },
+  { title: "When", cell: (entry) => h("span", { class: "nowrap" }, dayAndClock(entry.at)) },
+  { title: "Who", cell: (entry) => entry.actor },
+  { title: "What", head: true, cell: (entry) => entry.action.replaceAll("_", " ") },
+  { title: "On", cell: (entry) => entry.target },
+  { title: "Detail", cell: (entry) => h("code", {}, entry.detail === "{}" ? "" : entry.detail) },
+  { title: "Hash", cell: (entry) => h("code", { title: entry.hash }, `${entry.hash.slice(7, 17)}…`) },
+];
+const FROM_THE_END = 2 ** 53 - 1;
+
+byId("verify").addEventListener("click", () => guarded(verify));
+await guarded(() =>
+  paged(byId("list"), byId("pager"), COLUMNS, { caption: "Audit entries" }, (before) =>
+    get(withQuery("/api/audit", { limit: 100, before: before ?? FROM_THE_END })),
+  ),
+);
+
+async function verify() {
+  fill(byId("verdict"), h("p", { class: "notice" }, "Walking the whole chain …"));
+  const { verified, entries, first_bad: firstBad, head, reason } = await get("/api/audit/verify");
+  const words = verified
+    ? `All ${number(entries)} entries are as they were written. The chain ends in ${head.slice(0, 26)}…`
+    : `The chain breaks at entry ${number(firstBad)}. ${reason ?? "Someone changed or removed entries behind the coordinator's back."}`;
+  fill(byId("verdict"), h("p", { class: `notice ${verified ? "good" : "bad"}` }, h("strong", {}, verified ? "✓ The chain is whole" : "✕ The chain is broken"), words));
+}
