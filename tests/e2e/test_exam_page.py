@@ -367,7 +367,7 @@ def test_at_the_deadline_the_page_locks_and_hands_in(page: Page, exam: Exam) -> 
     begin(page)
     go_to(page, 5)
     page.get_by_label("Your answer (a few words)").fill("fibrill")
-    exam.grant(-3598)
+    exam.grant(-3595)
     expect(message(page, "seconds left").or_(page.get_by_text("second left")).first).to_be_visible()
     page.get_by_label("Your answer (a few words)").fill("fibrillation")
     expect(page.get_by_role("heading", name="Your time").first).to_be_visible()

@@ -140,7 +140,12 @@ class ExamPageStub:
             raise Refused(ProblemCode.NOT_READY)
         if not self.session or request.cookies.get(f"mx_session_{self.uid}") != self.session:
             raise Refused(ProblemCode.UNAUTHENTICATED)
-        if self.deadline and datetime.now(UTC) > self.deadline and self.state == "in_progress":
+        grace = timedelta(seconds=1)
+        if (
+            self.deadline
+            and datetime.now(UTC) > self.deadline + grace
+            and self.state == "in_progress"
+        ):
             self.state = "auto_submitted"
 
     async def get_info(self, _: Request) -> Response:

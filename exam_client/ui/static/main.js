@@ -67,7 +67,10 @@ function start() {
 
 function listen(session, view) {
   addEventListener("hashchange", () => location.hash.startsWith("#token=") && location.reload());
-  addEventListener("beforeunload", (event) => session.hasUnsaved() && event.preventDefault());
+  addEventListener("beforeunload", (event) => {
+    session.saveDrafts();
+    if (session.hasUnsaved()) event.preventDefault();
+  });
   document.addEventListener("visibilitychange", () => document.hidden && session.saveDrafts());
   document.addEventListener("keydown", (event) => onKey(event, view()));
   place("skip").addEventListener("click", (event) => {

@@ -50,10 +50,9 @@ export class Sender {
     this.#page = page;
   }
 
+  /** Resolves once the edit is kept on this device. */
   async edit(id, answer) {
-    const kept = this.#queue.add(id, answer, revisionOf(this.#page.state(), id));
-    this.#page.onQueue();
-    await kept;
+    await this.#queue.add(id, answer, revisionOf(this.#page.state(), id));
     this.kick();
   }
 

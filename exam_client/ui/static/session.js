@@ -8,7 +8,7 @@ import { warningAt } from "./clock.js";
 import { holdLease } from "./lease.js";
 import { Queue, randomId } from "./queue.js";
 import { linkOf, Sender, verdict } from "./sender.js";
-import { mayGo, resumeAt, screenOf } from "./state.js";
+import { isAllSaved, mayGo, resumeAt, screenOf } from "./state.js";
 import { openVault } from "./vault.js";
 
 const HEARTBEAT_MS = 2000;
@@ -180,27 +180,30 @@ export class Session {
     const since = this.#drafts.get(id)?.since ?? performance.now();
     const left = typing ? Math.min(TYPING_MS, since + TYPING_MOST_MS - performance.now()) : 0;
     const timer = left > 0 ? setTimeout(() => this.#save(id), left) : null;
-    this.#drafts.set(id, { answer, wrong, since, timer });
-    if (timer === null) this.#save(id);
+    this.#drafts.set(id, { answer, wrong, since, timer, taken: false });
     this.#showWaiting();
+    if (timer === null) this.#save(id);
   };
 
   saveDrafts = () => [...this.#drafts.keys()].forEach((id) => this.#save(id));
 
   /** Whether something would be lost or late if the page were left now. */
-  hasUnsaved = () => this.#state.waiting.size > 0;
+  hasUnsaved = () => !isAllSaved(this.#state);
 
-  #save(id) {
-    const { answer, wrong, timer } = this.#drafts.get(id);
-    clearTimeout(timer);
-    this.#drafts.delete(id);
-    if (wrong) this.#dispatch({ type: "refused", id, why: wrong });
-    else this.#sender.edit(id, answer);
+  // A draft stays one until the queue has it on this device.
+  async #save(id) {
+    const draft = this.#drafts.get(id);
+    if (draft.taken) return;
+    draft.taken = true;
+    clearTimeout(draft.timer);
+    if (draft.wrong) this.#dispatch({ type: "refused", id, why: draft.wrong });
+    else await this.#sender.edit(id, draft.answer);
+    if (this.#drafts.get(id) === draft) this.#drafts.delete(id);
     this.#showWaiting();
   }
 
   #showWaiting = () =>
-    this.#dispatch({ type: "waiting", ids: new Set([...this.#queue.waiting(), ...this.#drafts.keys()]) });
+    this.#dispatch({ type: "waiting", ids: this.#queue.waiting(), drafts: new Set(this.#drafts.keys()) });
 
   // Closing
 
@@ -208,7 +211,7 @@ export class Session {
   async submit() {
     this.saveDrafts();
     this.#dispatch({ type: "submitting", on: true });
-    await this.#store.when((state) => !state.submitting || state.waiting.size === 0);
+    await this.#store.when((state) => !state.submitting || isAllSaved(state));
     if (this.#state.submitting) await this.#complete();
   }
 
@@ -314,7 +317,7 @@ export class Session {
 
   async #close(state) {
     if (!state.outcome) await this.#complete();
-    await this.#store.when(({ waiting }) => waiting.size === 0);
+    await this.#store.when(isAllSaved);
     if (screenOf(this.#state) === "final") await this.#vault.destroy();
   }
 

@@ -16,6 +16,7 @@ export const INITIAL = Object.freeze({
   answers: {}, // id -> {answer, revision, savedAt}; the answer is this device's, the rest the server's
   troubles: {}, // id -> why the answer on the screen is not saved
   waiting: new Set(), // ids of questions with edits on the way
+  drafts: new Set(), // ids of questions that are being typed into
   late: 0, // answers that reached the server too late to count
   link: "online", // online | offline | full | lost
   savedAt: null,
@@ -56,7 +57,7 @@ const RULES = {
     answers: { ...state.answers, [id]: { ...known(state, id), answer } },
     troubles: without(state.troubles, id),
   }),
-  waiting: (_, { ids }) => ({ waiting: ids }),
+  waiting: (_, { ids, drafts }) => ({ waiting: ids, drafts }),
   saved: (state, { reply }) => ({
     answers: withStored(state, reply.question_id, reply),
     savedAt: later(state.savedAt, reply.saved_at),
@@ -129,7 +130,8 @@ function withProgress(state, reply) {
 function adopt(state, id, stored) {
   const mine = known(state, id);
   const news = (stored.revision ?? 0) > mine.revision;
-  if (!news || state.waiting.has(id) || state.troubles[id]) return state.answers;
+  const busy = state.waiting.has(id) || state.drafts.has(id) || state.troubles[id];
+  if (!news || busy) return state.answers;
   const { answer, revision, saved_at: savedAt = null } = stored;
   return { ...state.answers, [id]: { answer, revision, savedAt } };
 }
@@ -200,10 +202,13 @@ function isNextOrSame(state, id) {
   return step === 0 || (step === 1 && sections.includes(sectionOf(state, id)) && sectionOf(state, id).items[0] === id);
 }
 
+/** Whether the server has decided about everything that was entered. */
+export const isAllSaved = (state) => state.waiting.size === 0 && state.drafts.size === 0;
+
 /** What the page says about saving, as {kind, at?, count?}. */
 export function saveStatus(state) {
   const count = state.waiting.size;
   if (state.link !== "online") return { kind: state.link, count };
-  if (count) return { kind: "saving", count };
+  if (!isAllSaved(state)) return { kind: "saving", count };
   return state.savedAt ? { kind: "saved", at: state.savedAt } : { kind: "none" };
 }

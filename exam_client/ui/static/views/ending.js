@@ -1,7 +1,7 @@
 /** Screens around the end of an attempt: paused, time over, submitting, submitted, void. */
 
 import { moment } from "../clock.js";
-import { saveStatus } from "../state.js";
+import { isAllSaved, saveStatus } from "../state.js";
 import { saveWords } from "./bar.js";
 import { button, h, say } from "./dom.js";
 import { card } from "./entry.js";
@@ -36,13 +36,13 @@ export function submitting(session) {
     element: card("Submitting your exam…", save, h("p", { class: "actions" }, cancel)),
     update(state) {
       say(save, unsentWords(state) || "All your answers are saved. Closing the exam…");
-      cancel.hidden = state.waiting.size === 0;
+      cancel.hidden = isAllSaved(state);
     },
   };
 }
 
 const unsentWords = (state) =>
-  state.waiting.size || state.link !== "online" ? `${saveWords(saveStatus(state))}. Please keep this page open.` : "";
+  !isAllSaved(state) || state.link !== "online" ? `${saveWords(saveStatus(state))}. Please keep this page open.` : "";
 
 const CLOSED_BY = {
   submitted: "Your exam is submitted",
