@@ -1,0 +1,149 @@
+"""The demo's own installation: a temporary home, ``examctl up`` as a child, and a clean end.
+
+Ports are free ones unless the usual ones are free, so a demo never disturbs another installation.
+"""
+
+import contextlib
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from exam_operator.local.places import Place
+from examctl.demonstration.objects import Objects
+from examctl.errors import ExamctlError
+from examctl.machine.stopping import stop_everything
+from examctl.runtime import Runtime
+
+USUAL_PORTS = (8080, 8081, 9090, 8234)
+_START_SECONDS = 90.0
+_END_SECONDS = 30.0
+_POLL_SECONDS = 0.05
+_CONTROL_OFFSET = 1000
+
+
+@dataclass(slots=True)
+class Stage:
+    """A running installation. ``process`` is ``examctl up``."""
+
+    home: Path
+    process: "subprocess.Popen[bytes]"
+    runtime: Runtime
+    object_name: str = ""
+
+    def exam_client_pid(self) -> int:
+        """The process that serves the exam now."""
+        uid = Objects(self.runtime).read(self.object_name).metadata.uid or ""
+        # The process edge's own record: the object's status may lag behind a successor.
+        record = json.loads(Place(self.home / "deliveries" / uid, uid).record.read_bytes())
+        return int(record["pid"])
+
+    def coordinator_pid(self) -> int:
+        """The coordinator that runs now."""
+        record = json.loads((self.home / "coordinator.json").read_bytes())
+        return int(record["pid"])
+
+    def first_admin_link(self) -> str:
+        """The one-time link to the dashboard."""
+        token = (self.home / "secrets" / "first-admin.token").read_text().strip()
+        return f"{self.runtime.coordinator_url}/first-admin?token={token}"
+
+
+@contextlib.contextmanager
+def staged(*, keep: bool) -> Iterator[Stage]:
+    """Everything up; at the end everything ended and, unless ``keep``, removed."""
+    home = Path(tempfile.mkdtemp(prefix="medxamion-demo-"))
+    try:
+        with (home / "up.log").open("wb") as log:
+            process = subprocess.Popen(
+                _command(home),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Its own session: Ctrl-C is ours to handle, and it ends when we say so.
+                start_new_session=True,
+            )
+        try:
+            yield Stage(home, process, _wait_ready(home, process))
+        finally:
+            _end(home, process)
+    finally:
+        if not keep:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _command(home: Path) -> list[str]:
+    main, internal, metrics, edge = _ports()
+    first, last = _client_ports()
+    return [
+        sys.executable, "-m", "examctl", "up", "--home", str(home),
+        "--port", str(main), "--internal-port", str(internal), "--metrics-port", str(metrics),
+        "--edge-port", str(edge), "--client-ports", f"{first}-{last}",
+    ]  # fmt: skip
+
+
+def _ports() -> tuple[int, ...]:
+    if all(_is_free(port) for port in USUAL_PORTS):
+        return USUAL_PORTS
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in USUAL_PORTS]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return tuple(int(one.getsockname()[1]) for one in sockets)
+
+
+def _client_ports() -> tuple[int, int]:
+    """A few ports whose control ports are free as well."""
+    for first in range(8235, 8990, 5):
+        wanted = range(first, first + 5)
+        if all(_is_free(port) and _is_free(port + _CONTROL_OFFSET) for port in wanted):
+            return wanted[0], wanted[-1]
+    raise ExamctlError("no ports from 8235 to 8999 are free", "end other exam-clients first")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _wait_ready(home: Path, process: "subprocess.Popen[bytes]") -> Runtime:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ExamctlError(f"`examctl up` ended: {_last_words(home)}", "mend that, try again")
+        with contextlib.suppress(ExamctlError):
+            runtime = Runtime.load(home)
+            if runtime.state == "ready":
+                return runtime
+        time.sleep(_POLL_SECONDS)
+    raise ExamctlError(f"`examctl up` was not ready within {_START_SECONDS:.0f} s")
+
+
+def _end(home: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Whatever state it is in: ``down`` ends children that a crashed ``up`` left, too."""
+    with contextlib.suppress(ExamctlError):
+        stop_everything(home, lambda step: None)
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _last_words(home: Path) -> str:
+    lines = (home / "up.log").read_text(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else "it said nothing"
