@@ -1,6 +1,5 @@
 """Stored results: pages, exports, figures, the manual queue, receipts and the audit chain."""
 
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -8,7 +7,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from coordinator.api.deps import AfterId, Limit, TheEdge, TheRuntime
-from coordinator.services import audit, scoring, steering
+from coordinator.services import audit, figures, scoring, steering
 from coordinator.store import audit as audit_store
 from coordinator.store import results
 from exam_contract.rationals import Rational
@@ -46,14 +45,17 @@ async def stored_results(
 
 @router.get("/api/deliveries/{delivery_id}/results/histogram")
 async def results_histogram(delivery_id: int, runtime: TheRuntime) -> dict[str, Any]:
-    return await scoring.histogram(runtime.database, delivery_id)
+    """Distribution of the final scores in force."""
+    delivery = await steering.existing(runtime.database, delivery_id)
+    return await figures.scores(runtime.database, runtime.vault, delivery)
 
 
 @router.get("/api/deliveries/{delivery_id}/results/items")
 async def results_items(delivery_id: int, runtime: TheRuntime) -> dict[str, Any]:
-    """Asked, answered, p value and discrimination of every item."""
-    figures = await scoring.item_figures(runtime.database, delivery_id)
-    return {"items": figures, "next": None}
+    """Presented, answered, difficulty, discrimination and choices of every item."""
+    delivery = await steering.existing(runtime.database, delivery_id)
+    found = await figures.items(runtime.database, runtime.vault, delivery)
+    return {"items": found, "next": None}
 
 
 @router.get("/api/deliveries/{delivery_id}/manual-queue")
@@ -66,10 +68,9 @@ async def manual_queue(
 ) -> dict[str, Any]:
     """Answers that wait for a scorer, without the name of who gave them."""
     delivery = await steering.existing(runtime.database, delivery_id)
-    found = await scoring.manual_queue(
+    return await scoring.manual_queue(
         runtime.database, runtime.vault, delivery, after, limit, decided
     )
-    return {"items": found, "next": found[-1]["answer_id"] if len(found) == limit else None}
 
 
 @router.post("/api/deliveries/{delivery_id}/manual-scores")
@@ -90,25 +91,38 @@ async def manual_score(delivery_id: int, body: Decision, edge: TheEdge) -> dict[
 @router.get("/api/deliveries/{delivery_id}/receipt")
 async def receipt(delivery_id: int, runtime: TheRuntime) -> dict[str, Any]:
     """The signed manifest and the signed receipt."""
-    return await scoring.receipt(runtime.database, delivery_id)
+    return await scoring.receipt(runtime.database, runtime.keyring, delivery_id)
 
 
 @router.get("/api/audit")
 async def audit_entries(
-    runtime: TheRuntime, limit: Limit = 100, after: AfterId = 0
+    runtime: TheRuntime,
+    limit: Limit = 100,
+    after: AfterId = 0,
+    before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
 ) -> dict[str, Any]:
+    """Oldest first after an id; newest first before one."""
     async with runtime.database.read() as db:
-        found = await audit_store.page(db, after, limit)
+        if before is None:
+            found = await audit_store.page(db, after, limit)
+        else:
+            found = await audit_store.newest(db, before, limit)
     items = [{name: getattr(entry, name) for name in entry.__slots__} for entry in found]
     return {"items": items, "next": found[-1].id if len(found) == limit else None}
 
 
 @router.get("/api/audit/verify")
 async def verify_audit(runtime: TheRuntime) -> dict[str, Any]:
-    """Walks the whole chain: `sound`, and where it breaks if it does."""
+    """Walks the whole chain: `verified`, and the first entry that breaks it if one does."""
     async with runtime.database.read() as db:
         verdict = await audit.check(db)
-    return {"sound": verdict.broken_at is None, **asdict(verdict)}
+    return {
+        "verified": verdict.broken_at is None,
+        "entries": verdict.entries,
+        "head": verdict.head,
+        "first_bad": verdict.broken_at,
+        "reason": verdict.reason,
+    }
 
 
 def _export(

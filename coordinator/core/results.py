@@ -1,11 +1,10 @@
-"""Arithmetic over final results: the manifest recomputed, scores checked again, figures of items.
+"""Arithmetic over final results: the manifest recomputed, and scores checked again.
 
-Points are exact rationals throughout; only statistics that are ratios of roots become floats.
+Points are exact rationals throughout.
 """
 
 import json
-import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -118,56 +117,6 @@ def final_score(points: Iterable[tuple[str, bool]], denominator: str) -> FinalSc
     )
 
 
-def histogram(percents: Iterable[int], width: int = 10) -> list[dict[str, int]]:
-    """Bins of final percents; below 0 counts into the first, 100 into the last."""
-    counts = Counter(min(max(value, 0), 99) // width for value in percents)
-    return [
-        {
-            "from": start,
-            "to": start + width if start + width < 100 else 100,
-            "count": counts[start // width],
-        }
-        for start in range(0, 100, width)
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class ItemStatistics:
-    """``p_value``: mean share of the points over all who were asked; ``discrimination``: the
-    correlation of an item's points with the rest of the score (point-biserial when scored 0 or 1).
-    Both are decimal strings, None where they are not defined."""
-
-    question_id: int
-    asked: int
-    answered: int
-    p_value: str | None
-    discrimination: str | None
-
-
-def item_statistics(
-    attempts: Iterable[tuple[int, Sequence[int]]],
-    answers: Iterable[tuple[int, int, str, str, bool]],
-) -> list[ItemStatistics]:
-    """``attempts``: (id, items asked); ``answers``: (attempt, question, points, max, answered)."""
-    orders = list(attempts)
-    shares: dict[tuple[int, int], float] = {}
-    totals: dict[int, float] = defaultdict(float)
-    answered: Counter[int] = Counter()
-    for attempt, question, points, most, is_answered in answers:
-        earned, whole = float(Fraction(points)), float(Fraction(most))
-        shares[attempt, question] = earned / whole if whole else 0.0
-        totals[attempt] += earned
-        answered[question] += is_answered
-    asked: dict[int, list[int]] = defaultdict(list)
-    for attempt, order in orders:
-        for question in order:
-            asked[question].append(attempt)
-    return [
-        _statistics(question, asked[question], shares, totals, answered[question])
-        for question in sorted(asked)
-    ]
-
-
 def item_order(text: str) -> list[int]:
     """The item ids of an attempt's stored order."""
     return [int(value) for value in json.loads(text)]
@@ -186,35 +135,3 @@ def csv_cell(value: object) -> str:
         return str(value)
     text = value if isinstance(value, str) else canonical_bytes(value).decode()
     return "'" + text if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
-
-
-def _statistics(
-    question: int,
-    attempts: Sequence[int],
-    shares: Mapping[tuple[int, int], float],
-    totals: Mapping[int, float],
-    answered: int,
-) -> ItemStatistics:
-    own = [shares.get((attempt, question), 0.0) for attempt in attempts]
-    rest = [totals.get(attempt, 0.0) - mine for attempt, mine in zip(attempts, own, strict=True)]
-    mean = sum(own) / len(own) if own else None
-    return ItemStatistics(
-        question_id=question,
-        asked=len(attempts),
-        answered=answered,
-        p_value=None if mean is None else f"{mean:.3f}",
-        discrimination=_correlation(own, rest),
-    )
-
-
-def _correlation(xs: Sequence[float], ys: Sequence[float]) -> str | None:
-    count = len(xs)
-    if count < 2:
-        return None
-    mean_x, mean_y = sum(xs) / count, sum(ys) / count
-    variance_x = sum((x - mean_x) ** 2 for x in xs)
-    variance_y = sum((y - mean_y) ** 2 for y in ys)
-    if variance_x <= 1e-12 or variance_y <= 1e-12:
-        return None
-    covariance = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True))
-    return f"{covariance / math.sqrt(variance_x * variance_y):.3f}"

@@ -1,9 +1,8 @@
-"""Results as people read them: pages, figures, exports, the manual queue and its decisions."""
+"""Results as people use them: exports, the manual queue and its decisions, the receipt."""
 
 import csv
 import io
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
@@ -13,13 +12,15 @@ from coordinator.core import results as rules
 from coordinator.core.vault import Vault
 from coordinator.errors import Conflict, InvalidField, NotFound
 from coordinator.services import exams as exam_service
+from coordinator.services.keyring import Keyring
 from coordinator.services.work import Work
-from coordinator.store import results, transfers
+from coordinator.store import events, results, transfers
 from coordinator.store.database import Database
 from coordinator.store.deliveries import Delivery
-from exam_contract.answers import is_answered
-from exam_contract.keys import EssayKey, KeyEntry
+from exam_contract.content import Exam
+from exam_contract.keys import EssayKey, KeyEntry, ShortTextKey
 from exam_contract.rationals import render
+from exam_contract.trust import PublicKey
 
 _COLUMNS = (
     "participant_id",
@@ -43,27 +44,6 @@ _COLUMNS = (
     "score_check",
 )
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
-
-
-async def histogram(database: Database, delivery_id: int) -> dict[str, Any]:
-    """Bins of ten percent, with how many there are and their mean."""
-    async with database.read() as db:
-        percents = await results.final_percents(db, delivery_id)
-    mean = f"{sum(percents) / len(percents):.1f}" if percents else None
-    return {"bins": rules.histogram(percents), "count": len(percents), "mean": mean}
-
-
-async def item_figures(database: Database, delivery_id: int) -> list[dict[str, Any]]:
-    """Difficulty and discrimination of every item that was asked."""
-    async with database.read() as db:
-        orders = await results.attempts_with(db, delivery_id)
-        answers = await results.item_points(db, delivery_id)
-    attempts = [(attempt, rules.item_order(text)) for attempt, text in orders]
-    marked = [
-        (attempt, question, points, most, is_answered(rules.stored_answer(answer)))
-        for attempt, question, points, most, _, answer in answers
-    ]
-    return [asdict(figures) for figures in rules.item_statistics(attempts, marked)]
 
 
 async def export_csv(
@@ -95,21 +75,16 @@ async def export_json(database: Database, delivery_id: int) -> AsyncIterator[byt
 
 async def manual_queue(
     database: Database, vault: Vault, delivery: Delivery, after: int, limit: int, decided: bool
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     """Answers that wait for a scorer with their question and rubric; who answered stays hidden."""
     async with database.read() as db:
         rows = await results.manual_queue(db, delivery.id, after, limit, decided)
+        waiting, done = await results.manual_totals(db, delivery.id)
         opened = await exam_service.open_version(db, vault, delivery.exam_id, delivery.exam_version)
     keys = {entry.item_id: entry for entry in opened.key.entries}
-    return [
-        {
-            **_with_answer(row),
-            "stem": item.stem if (item := opened.exam.item(row["question_id"])) else None,
-            "type": item.type if item else None,
-            "guidance": _guidance(keys.get(row["question_id"])),
-        }
-        for row in rows
-    ]
+    items = [_queued(row, opened.exam, keys.get(row["question_id"])) for row in rows]
+    following = items[-1]["answer_id"] if len(items) == limit else None
+    return {"items": items, "next": following, "pending": waiting, "decided": done}
 
 
 async def decide(
@@ -141,8 +116,11 @@ async def decide(
         decision=decision,
         points=render(given),
     )
+    waiting, done = await results.manual_totals(work.db, delivery.id)
     return {
         "answer_id": answer_id,
+        "pending": waiting,
+        "decided": done,
         "attempt_id": attempt,
         "points": render(given),
         "final_score": final.percent,
@@ -152,19 +130,31 @@ async def decide(
     }
 
 
-async def receipt(database: Database, delivery_id: int) -> dict[str, Any]:
-    """Signed manifest and receipt. Raises NotFound."""
+async def receipt(database: Database, keyring: Keyring, delivery_id: int) -> dict[str, Any]:
+    """Signed manifest and receipt with the keys that check them. Raises NotFound."""
     async with database.read() as db:
         stored = await transfers.get(db, delivery_id)
-    if stored is None:
-        raise NotFound("nothing was transferred yet")
+        if stored is None:
+            raise NotFound("nothing was transferred yet")
+        client = await events.client_key(db, delivery_id, stored.manifest.kid)
+    signed = stored.receipt
     return {
         "manifest": stored.manifest.model_dump(),
         "manifest_digest": stored.manifest_digest,
-        "receipt": None if stored.receipt is None else stored.receipt.model_dump(),
+        "manifest_key": None if client is None else _public(stored.manifest.kid, client[0]),
+        "receipt": None if signed is None else signed.model_dump(),
+        "receipt_key": None if signed is None else _coordinators_key(keyring, signed.kid),
         "committed_at": stored.committed_at,
         "erased_at": stored.erased_at,
     }
+
+
+def _public(kid: str, x: str) -> dict[str, Any]:
+    return PublicKey(kid=kid, x=x).model_dump()
+
+
+def _coordinators_key(keyring: Keyring, kid: str) -> dict[str, Any]:
+    return keyring.trust(kid).keys[0].model_dump()
 
 
 def _with_answer(row: dict[str, Any]) -> dict[str, Any]:
@@ -172,11 +162,14 @@ def _with_answer(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "answer": None if answer is None else rules.stored_answer(answer)}
 
 
-def _guidance(entry: KeyEntry | None) -> str | None:
-    match entry:
-        case EssayKey(rubric=rubric):
-            return rubric or None
-        case _ if entry is not None and entry.type == "short_text":
-            return "; ".join(entry.accepted) or None
-        case _:
-            return None
+def _queued(row: dict[str, Any], exam: Exam, entry: KeyEntry | None) -> dict[str, Any]:
+    item = exam.item(row["question_id"])
+    shown = [] if item is None else [s for s in exam.stimuli if s.id in item.stimuli]
+    return {
+        **_with_answer(row),
+        "stem": None if item is None else item.stem,
+        "type": None if item is None else item.type,
+        "stimuli": [{"title": stimulus.title, "text": stimulus.text} for stimulus in shown],
+        "rubric": (entry.rubric or None) if isinstance(entry, EssayKey) else None,
+        "accepted": entry.accepted if isinstance(entry, ShortTextKey) else [],
+    }

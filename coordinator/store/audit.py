@@ -42,6 +42,18 @@ async def page(db: AsyncConnection, after: int, limit: int) -> list[Entry]:
     return [_entry(row) for row in found]
 
 
+async def newest(db: AsyncConnection, before: int, limit: int) -> list[Entry]:
+    """Entries with an id smaller than ``before``, the newest first."""
+    found = await db.execute(
+        text(
+            "SELECT id, at, actor, action, target, detail, prev, hash FROM audit_log"
+            " WHERE id < :before ORDER BY id DESC LIMIT :limit"
+        ),
+        {"before": before, "limit": limit},
+    )
+    return [_entry(row) for row in found]
+
+
 async def walk(db: AsyncConnection) -> AsyncIterator[list[Entry]]:
     """The whole chain, a thousand entries at a time."""
     after = 0

@@ -146,6 +146,20 @@ async def manual_queue(
     return [dict(row) for row in found.mappings()]
 
 
+async def manual_totals(db: AsyncConnection, delivery_id: int) -> tuple[int, int]:
+    """How many answers wait for a scorer, and how many were decided."""
+    found = await db.execute(
+        text(
+            "SELECT count(*) FILTER (WHERE m.points IS NULL) AS waiting,"  # noqa: S608 -- constant
+            f" count(m.points) AS decided FROM result_answers a{_DECISION}"
+            " WHERE a.delivery_id = :id AND a.scoring = 'manual'"
+        ),
+        {"id": delivery_id},
+    )
+    row = found.one()
+    return int(row.waiting), int(row.decided)
+
+
 async def answer_to_score(
     db: AsyncConnection, delivery_id: int, answer_id: int
 ) -> dict[str, Any] | None:
