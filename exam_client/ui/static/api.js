@@ -8,7 +8,7 @@ const WAIT_MS = 8000;
 /** The server's refusal: an RFC 9457 body with a stable `code`. */
 export class Problem extends Error {
   constructor(status, body) {
-    super(body.detail ?? body.title ?? `The exam answered with ${status}.`);
+    super(sentence(body.detail ?? body.title ?? `the exam answered with ${status}`));
     this.status = status;
     this.code = body.code ?? "unavailable";
     this.body = body;
@@ -19,6 +19,9 @@ export class Problem extends Error {
     return this.status >= 500 || this.status === 429 || this.status === 408;
   }
 }
+
+/** Details of problems are clauses without a capital or a full stop. */
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 /** No reply: offline, or a time limit ran out. The outcome is unknown. */
 export class Unreachable extends Error {}

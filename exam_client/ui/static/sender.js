@@ -3,7 +3,7 @@
  * about each answer. Nothing that happens on the way loses an answer.
  */
 
-import { backoff, isPassing, Problem } from "./api.js";
+import { backoff, isPassing, Problem, sentence } from "./api.js";
 import { revisionOf } from "./state.js";
 
 const LARGE = 40_000; // a single answer beyond this goes as a batch of one, whose body may be larger
@@ -144,7 +144,7 @@ export class Sender {
         dispatch({ type: "late" });
         break;
       case "refused":
-        dispatch({ type: "refused", id, why: outcome.detail ?? outcome.title });
+        dispatch({ type: "refused", id, why: sentence(outcome.detail ?? outcome.title) });
         break;
       case "session":
         onSessionLost(outcome);

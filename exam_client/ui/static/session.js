@@ -14,6 +14,7 @@ import { openVault } from "./vault.js";
 const HEARTBEAT_MS = 2000;
 const TYPING_MS = 600; // an edit is saved when typing rests this long,
 const TYPING_MOST_MS = 900; // and while it does not rest, at least this often
+const DOOR_MS = 3000;
 const LOBBY_BEATS = 10; // how often the lobby learns of a moved window
 const AHEAD = 3; // questions fetched before they are asked for, so that an outage hides none
 
@@ -79,8 +80,13 @@ export class Session {
       this.#api.takeover({ ...this.#person, code, device_id: this.#deviceId() }, this.#token),
     );
 
-  /** Asks again whether the coordinator can be reached. */
-  refreshInfo = async () => this.#dispatch({ type: "informed", info: await this.#api.info() });
+  // Which way in is open changes while somebody waits at the door.
+  async #watchDoor() {
+    while (this.#state.entry === "sign_in") {
+      await pause(DOOR_MS);
+      this.#dispatch({ type: "informed", info: await this.#insist(() => this.#api.info()) });
+    }
+  }
 
   async #askForEntry() {
     try {
@@ -98,7 +104,9 @@ export class Session {
       await this.#enter(await call());
     } catch (error) {
       if (error.code === "device_conflict") return this.#turnAway(error);
-      throw error;
+      if (error.code !== "sign_in_at_coordinator") throw error;
+      const { sign_in_url } = error.body;
+      this.#dispatch({ type: "informed", info: { ...this.#state.info, sign_in_url, sent_back: true, coordinator_reachable: true } });
     }
   }
 
@@ -107,6 +115,7 @@ export class Session {
     const name = error.code === "device_conflict" ? "takeover" : "sign_in";
     const expected = error.code === "unauthenticated" || name === "takeover";
     this.#dispatch({ type: "entry", name, notice: expected ? null : error.message });
+    if (name === "sign_in") this.#watchDoor();
   }
 
   #deviceId() {

@@ -11,10 +11,20 @@ export function connecting() {
 
 /** Offline sign-in while the coordinator is away, otherwise the way to the sign-in page. */
 export function signIn(session, state) {
-  const { info, notice } = state;
-  const lead = h("p", {}, "Sign in to sit this exam.");
-  const body = info.coordinator_reachable ? signInLink(info.sign_in_url) : offlineForm(session);
-  return { element: card(info.title ?? "Sign in", noticeBox(notice), lead, body) };
+  const place = h("div");
+  let shown = null;
+  return {
+    element: card(state.info.title ?? "Sign in", noticeBox(state.notice), h("p", {}, "Sign in to sit this exam."), place),
+    update({ info }) {
+      if (info.coordinator_reachable === shown) return;
+      const isTyping = [...place.querySelectorAll("input")].some((input) => input.value);
+      if (isTyping && !info.sent_back) return;
+      shown = info.coordinator_reachable;
+      const hadFocus = place.contains(document.activeElement);
+      place.replaceChildren(shown ? signInLink(info.sign_in_url) : offlineForm(session));
+      if (hadFocus) place.querySelector("a, input").focus();
+    },
+  };
 }
 
 function signInLink(url) {
