@@ -1,0 +1,1 @@
+"""Measures MedXamion on this machine: ``python -m bench`` (``make bench``)."""
