@@ -4,6 +4,9 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 READY := .venv/.ready
 ARGS ?=
+# Compiled modules are kept even where the machine says otherwise: a crashed exam-client that must be
+# compiled anew comes back seconds later.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo demo-samples test check bench coverage lock format clean
 
