@@ -111,8 +111,10 @@ async def begin(session: Writing, delivery: TheDelivery, body: Nothing) -> Respo
 
 
 @router.get("/exam/question/{item_id}")
-async def question(item_id: int, session: Reading, delivery: TheDelivery) -> Response:
-    """One question; begins the attempt where it has not begun."""
+async def question(
+    item_id: int, session: Reading, delivery: TheDelivery, ahead: bool = False
+) -> Response:
+    """One question; begins the attempt where it has not begun. ``ahead``: not looked at yet."""
     paper = delivery.paper()
     sitting = delivery.sitting(session.participant_id)
     if sitting.attempt_id is None:
@@ -125,7 +127,8 @@ async def question(item_id: int, session: Reading, delivery: TheDelivery) -> Res
     if item_id not in sitting.item_order:
         raise Refusal(ProblemCode.UNKNOWN_QUESTION, f"question {item_id} is not in this attempt")
     reply = replies.question(delivery.state, paper, sitting, item_id, delivery.clock())
-    delivery.looked(session.participant_id, reply["number"])
+    if not ahead:
+        delivery.looked(session.participant_id, reply["number"])
     return _json(reply)
 
 
