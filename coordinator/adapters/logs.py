@@ -33,6 +33,6 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # httpx logs every URL at INFO, alembic every step; neither tells an operator anything.
-    for noisy in ("httpx", "httpcore", "alembic", "uvicorn.access"):
+    # httpx logs every URL at INFO, alembic and uvicorn every step; no operator asks for those.
+    for noisy in ("httpx", "httpcore", "alembic", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -57,7 +57,7 @@ def newest() -> str:
 
 def unreachable(error: BaseException) -> str:
     """One line: what PostgreSQL or the network said, and what to do."""
-    said = str(error).strip().splitlines()
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()
     return (
         f"PostgreSQL does not answer: {said[0] if said else 'no reason given'};"
         " check MEDXAMION_COORDINATOR_DATABASE_URL and that the server runs"
