@@ -1,111 +1,13 @@
-"""The participant page in a real Chromium: by keyboard and by mouse, through faults and pauses."""
+"""The participant page in a real Chromium: sat by keyboard and by mouse, saved through faults."""
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 
-import httpx
-import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Dialog, Page, Route, expect
 
-from tests.support import accessibility, chromium
-from tests.support.exam_hall import Hall, Seat, open_hall
-from tests.support.page_exam import MARKUP
+from tests.support.exam_hall import Hall, Seat
+from tests.support.sitting import arrived, begin, go_to, message, shows_saved, start_button
 from tests.support.waiting import until
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: Path) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium_path, args=list(chromium.ARGUMENTS)
-        )
-        yield browser
-        browser.close()
-
-
-@dataclass
-class Profile:
-    """A browser profile that hears what its pages complain about."""
-
-    context: BrowserContext
-    complaints: list[str] = field(default_factory=list)
-
-    def page(self) -> Page:
-        page = self.context.new_page()
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", lambda message: self._hear(message.type, message.text))
-        return page
-
-    def _hear(self, kind: str, text: str) -> None:
-        # Chromium reports each failed request by itself; those are what these tests make happen.
-        if kind in ("error", "warning") and not text.startswith("Failed to load resource"):
-            self.complaints.append(text)
-
-
-@pytest.fixture
-def profile(browser: Browser) -> Iterator[Profile]:
-    """Any script error, console error or violated content policy fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
-    context.set_default_timeout(10_000)
-    profile = Profile(context)
-    yield profile
-    context.close()
-    assert profile.complaints == []
-
-
-@pytest.fixture(scope="module")
-def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
-    with open_hall(tmp_path_factory.mktemp("hall")) as hall:
-        yield hall
-
-
-@pytest.fixture
-def exam(hall: Hall) -> Seat:
-    return hall.seat()
-
-
-@pytest.fixture
-def page(profile: Profile, exam: Seat) -> Page:
-    """The page in its lobby."""
-    page = profile.page()
-    page.goto(exam.entrance())
-    start_button(page).wait_for()
-    return page
-
-
-def start_button(page: Page) -> Locator:
-    return page.get_by_role("button", name="Start the exam")
-
-
-def begin(page: Page) -> None:
-    start_button(page).click()
-    arrived(page, 1)
-
-
-def arrived(page: Page, number: int) -> None:
-    expect(heading(page, number)).to_be_focused()
-    page.locator(".points").wait_for()
-
-
-def heading(page: Page, number: int) -> Locator:
-    return page.get_by_role("heading", name=f"Question {number} of 7")
-
-
-def go_to(page: Page, number: int) -> None:
-    page.get_by_role("button", name=f"Question {number},").click()
-    arrived(page, number)
-
-
-def shows_saved(page: Page) -> None:
-    page.locator(".save[data-kind=saved]").wait_for()
-
-
-def message(page: Page, text: str) -> Locator:
-    return page.locator(".message", has_text=text)
 
 
 def test_the_whole_exam_is_sat_by_keyboard_alone(page: Page, exam: Seat) -> None:
@@ -297,13 +199,13 @@ def test_a_lost_reply_is_asked_for_again_with_the_same_command(page: Page, exam:
     begin(page)
     commands: list[str] = []
 
-    def lose_once(route: object) -> None:
-        commands.append(json.loads(route.request.post_data)["command_id"])  # type: ignore[attr-defined]
+    def lose_once(route: Route) -> None:
+        commands.append(json.loads(route.request.post_data or "{}")["command_id"])
         if len(commands) == 1:
-            route.fetch()  # type: ignore[attr-defined]
-            route.abort()  # type: ignore[attr-defined]
+            route.fetch()
+            route.abort()
         else:
-            route.continue_()  # type: ignore[attr-defined]
+            route.continue_()
 
     page.route("**/exam/answer", lose_once)
     page.get_by_label("Transcutaneous pacing").check()
@@ -340,214 +242,11 @@ def test_leaving_with_unsaved_answers_asks_first(page: Page) -> None:
     page.get_by_label("Transcutaneous pacing").check()
     page.get_by_text("1 answer waits on this device").wait_for()
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def accept(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", accept)
     page.reload()
     assert asked == ["beforeunload"]
-
-
-def test_a_pause_hides_the_exam_and_its_end_brings_it_back(page: Page, exam: Seat) -> None:
-    begin(page)
-    page.get_by_label("Transcutaneous pacing").check()
-    shows_saved(page)
-    exam.pause()
-    expect(page.get_by_role("heading", name="The exam is paused")).to_be_focused()
-    assert "pacing" not in page.content()
-    exam.resume()
-    arrived(page, 1)
-    expect(page.get_by_label("Transcutaneous pacing")).to_be_checked()
-    expect(message(page, "The exam goes on")).to_be_visible()
-
-
-def test_extra_time_and_announcements_arrive_within_two_seconds(page: Page, exam: Seat) -> None:
-    begin(page)
-    exam.grant(900)
-    exam.announce("Please stay <b>seated</b>.")
-    soon = 2_500  # the limit of two seconds, and the time to draw
-    expect(message(page, "You have 15 minutes more")).to_be_visible(timeout=soon)
-    expect(message(page, "Please stay <b>seated</b>.")).to_be_visible(timeout=soon)
-    expect(page.get_by_role("timer")).to_contain_text("1:14:")
-    message(page, "Please stay").get_by_role("button", name="Dismiss").click()
-    page.reload()
-    heading(page, 1).wait_for()
-    expect(message(page, "Please stay")).to_have_count(0)
-
-
-def test_at_the_deadline_the_page_locks_and_hands_in(profile: Profile, hall: Hall) -> None:
-    page, exam = profile.page(), hall.short_seat()
-    page.goto(exam.entrance())
-    begin(page)
-    expect(message(page, "seconds left")).to_be_visible()
-    go_to(page, 5)
-    page.get_by_label("Your answer (a few words)").fill("fibrillation")
-    expect(page.get_by_role("heading", name="Your time is over")).to_be_focused(timeout=8_000)
-    assert page.get_by_label("Your answer (a few words)").count() == 0
-    expect(page.get_by_role("heading", name="Your time was over")).to_be_visible()
-    page.locator(".receipt-code").wait_for()
-    assert exam.stored(page.context) == {"5": "fibrillation"}
-
-
-def test_two_deliveries_in_one_browser_profile_do_not_disturb_each_other(
-    profile: Profile, page: Page, exam: Seat, tmp_path: Path
-) -> None:
-    with open_hall(tmp_path) as other_hall:
-        other, second = other_hall.seat(), profile.page()
-        second.goto(other.entrance())
-        begin(second)
-        begin(page)
-        second.get_by_label("Adenosine").check()
-        page.get_by_label("Thrombolysis").check()
-        until(lambda: exam.stored(profile.context) == {"1": "E"})
-        until(lambda: other.stored(profile.context) == {"1": "A"})
-        second.reload()
-        expect(second.get_by_label("Adenosine")).to_be_checked()
-        names = {cookie["name"] for cookie in profile.context.cookies()}
-        assert names == {f"mx_session_{exam.uid}", f"mx_session_{other.uid}"}
-
-
-def test_a_second_tab_must_take_the_exam_over_from_the_first(
-    profile: Profile, page: Page, exam: Seat
-) -> None:
-    begin(page)
-    second = profile.page()
-    second.goto(exam.url)
-    second.get_by_role("heading", name="open in another tab").wait_for()
-    second.get_by_role("button", name="Continue here").click()
-    second.get_by_label("Transcutaneous pacing").check()
-    until(lambda: exam.stored(page.context) == {"1": "B"})
-    expect(page.get_by_role("heading", name="open in another tab")).to_be_visible()
-
-
-@contextmanager
-def coordinator_away(hall: Hall) -> Iterator[None]:
-    """The exam-client has noticed that the coordinator is away."""
-    hall.rig.coordinator.stop()
-
-    def reachable() -> bool:
-        reply = httpx.get(f"{hall.rig.client.url}/exam/info")
-        return bool(reply.json()["coordinator_reachable"])
-
-    until(lambda: not reachable(), what="the coordinator to be missed")
-    try:
-        yield
-    finally:
-        hall.rig.coordinator.start()
-
-
-def test_offline_sign_in_says_what_is_wrong_and_lets_in(
-    profile: Profile, exam: Seat, hall: Hall
-) -> None:
-    with coordinator_away(hall):
-        page = profile.page()
-        page.goto(exam.url)
-        page.get_by_label("Identifier").fill(f"p{exam.participant_id}")
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_label("Access code")).to_be_focused()
-        page.get_by_label("Access code").fill("wrong")
-        page.keyboard.press("Enter")
-        alert = page.get_by_role("alert").filter(has_text="Check the identifier")
-        expect(alert).to_be_visible()
-        page.get_by_label("Access code").fill(exam.access_code)
-        page.keyboard.press("Enter")
-        start_button(page).wait_for()
-
-
-def test_without_a_session_the_page_leads_to_the_sign_in(profile: Profile, exam: Seat) -> None:
-    page = profile.page()
-    page.goto(exam.url)
-    link = page.get_by_role("link", name="Go to the sign-in page")
-    expect(link).to_have_attribute("href", exam.hall.rig.bundle.sign_in_url)
-
-
-def test_the_exam_is_taken_over_from_another_device_with_a_code(
-    profile: Profile, exam: Seat
-) -> None:
-    exam.elsewhere().begin()
-    page = profile.page()
-    page.goto(exam.entrance())
-    page.get_by_label("Takeover code").fill("not-this-one")
-    page.get_by_role("button", name="Continue here").click()
-    expect(page.get_by_label("Takeover code")).to_be_focused()
-    page.get_by_label("Takeover code").fill(exam.takeover_code)
-    page.get_by_role("button", name="Continue here").click()
-    arrived(page, 1)
-
-
-def test_a_session_that_was_taken_over_says_what_to_do(page: Page, exam: Seat) -> None:
-    begin(page)
-    exam.take_over()
-    expect(page.get_by_role("heading", name="no longer open here")).to_be_focused()
-    link = page.get_by_role("link", name="Sign in again")
-    expect(link).to_have_attribute("href", exam.hall.rig.bundle.sign_in_url)
-
-
-def test_text_of_the_exam_is_never_markup(page: Page) -> None:
-    begin(page)
-    go_to(page, 7)
-    expect(page.get_by_text(f"Text is shown as it is: {MARKUP}")).to_be_visible()
-    assert page.locator("article img").count() == 0
-    assert "broken" not in page.title()
-
-
-def test_an_image_can_be_enlarged_by_keyboard(page: Page) -> None:
-    begin(page)
-    page.get_by_role("button", name="Enlarge the image").press("Enter")
-    dialog = page.get_by_role("dialog", name="Image")
-    expect(dialog.get_by_role("img", name="Rhythm strip")).to_be_visible()
-    dialog.get_by_role("button", name="Larger").press("Enter")
-    expect(dialog.get_by_text("150 %")).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("button", name="Enlarge the image")).to_be_focused()
-
-
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)])
-def test_every_screen_can_be_used_by_everybody(
-    browser: Browser, exam: Seat, scheme: str, width: int
-) -> None:
-    context = browser.new_context(
-        viewport={"width": width, "height": 640},
-        color_scheme="dark" if scheme == "dark" else "light",
-        reduced_motion="reduce",
-    )
-    page = context.new_page()
-    wrong: dict[str, list[str]] = {}
-
-    def look(screen: str) -> None:
-        if found := accessibility.findings(page):
-            wrong[screen] = found
-
-    page.goto(exam.url)
-    page.get_by_role("link", name="Go to the sign-in page").wait_for()
-    look("sign-in")
-    page.goto("about:blank")
-    page.goto(exam.entrance())
-    start_button(page).wait_for()
-    look("lobby")
-    start_button(page).click()
-    page.get_by_label("Transcutaneous pacing").check()
-    page.get_by_role("button", name="Strike out option C").click()
-    page.get_by_role("button", name="Strike out option B").click()
-    page.keyboard.press("Alt+m")
-    exam.announce("Please stay seated.")
-    message(page, "Please stay").wait_for()
-    for number in range(1, 8):
-        heading(page, number).wait_for()
-        page.locator(".question-body .points").wait_for()
-        look(f"question {number}")
-        page.keyboard.press("Alt+n")
-    page.keyboard.press("Alt+s")
-    look("submit dialog")
-    page.keyboard.press("Escape")
-    page.keyboard.press("Alt+k")
-    look("shortcuts")
-    page.keyboard.press("Escape")
-    exam.pause()
-    page.get_by_role("heading", name="paused").wait_for()
-    look("paused")
-    exam.resume()
-    heading(page, 7).wait_for()
-    page.keyboard.press("Alt+s")
-    page.get_by_role("button", name="Submit the exam").click()
-    page.locator(".receipt-code").wait_for()
-    look("final")
-    context.close()
-    assert wrong == {}

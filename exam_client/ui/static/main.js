@@ -62,7 +62,7 @@ function start() {
   show(store.state());
   setInterval(tick, 200);
   listen(session, () => shown.view);
-  session.open();
+  session.door.open();
 }
 
 function listen(session, view) {

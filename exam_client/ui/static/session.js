@@ -3,10 +3,13 @@
  * happened and never touches the document.
  */
 
-import { backoff, isPassing, Problem } from "./api.js";
+import { isPassing } from "./api.js";
 import { warningAt } from "./clock.js";
+import { Door } from "./door.js";
 import { holdLease } from "./lease.js";
+import { insist, pause } from "./patience.js";
 import { Queue, randomId } from "./queue.js";
+import { Reader } from "./reader.js";
 import { linkOf, Sender, verdict } from "./sender.js";
 import { isAllSaved, mayGo, resumeAt, screenOf } from "./state.js";
 import { openVault } from "./vault.js";
@@ -14,26 +17,20 @@ import { openVault } from "./vault.js";
 const HEARTBEAT_MS = 2000;
 const TYPING_MS = 600; // an edit is saved when typing rests this long,
 const TYPING_MOST_MS = 900; // and while it does not rest, at least this often
-const DOOR_MS = 3000;
 const LOBBY_BEATS = 10; // how often the lobby learns of a moved window
-const AHEAD = 3; // questions fetched before they are asked for, so that an outage hides none
-
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export class Session {
+  /** The way in: `open()`, `signIn()`, `takeover()`. */
+  door;
   #api;
   #clock;
   #store;
-  #token;
-  #person = null; // identifier and access code of an offline sign-in, for a take-over
-  #steal = false;
+  #reader;
   #vault = null;
   #queue = null;
   #sender = null;
   #life = null;
-  #drafts = new Map(); // question id -> {answer, since, timer}
-  #fetching = new Set();
-  #images = new Map(); // path -> address in this document
+  #drafts = new Map(); // question id -> {answer, since, timer, ...}
   #warned = null;
   #beats = 0;
 
@@ -41,7 +38,8 @@ export class Session {
     this.#api = api;
     this.#clock = clock;
     this.#store = store;
-    this.#token = token;
+    this.door = new Door(api, store, token, this.#enter);
+    this.#reader = new Reader(api, store, this.#insist);
   }
 
   get #state() {
@@ -50,87 +48,15 @@ export class Session {
 
   #dispatch = (event) => this.#store.dispatch(event);
 
+  #insist = (call) => insist(call, () => this.#dispatch({ type: "link", link: "offline" }));
+
   // Entering
 
-  /**
-   * From a bare page to the lobby, the exam, or the form that leads there.
-   * `steal` takes the exam from another tab of this browser.
-   */
-  async open({ steal = false } = {}) {
-    this.#steal = steal;
-    this.#dispatch({ type: "entry", name: "connecting" });
-    this.#dispatch({ type: "informed", info: await this.#insist(() => this.#api.info()) });
-    try {
-      await this.#enter(await this.#insist(() => this.#askForEntry()));
-    } catch (error) {
-      this.#turnAway(error);
-    }
-  }
-
-  /** Sign-in by identifier and code, for when the coordinator can't be reached. */
-  signIn = (identifier, accessCode) =>
-    this.#tryToEnter(() => {
-      this.#token = null;
-      this.#person = { identifier, access_code: accessCode };
-      return this.#api.signIn({ ...this.#person, device_id: this.#deviceId() });
-    });
-
-  takeover = (code) =>
-    this.#tryToEnter(() =>
-      this.#api.takeover({ ...this.#person, code, device_id: this.#deviceId() }, this.#token),
-    );
-
-  // Which way in is open changes while somebody waits at the door.
-  async #watchDoor() {
-    while (this.#state.entry === "sign_in") {
-      await pause(DOOR_MS);
-      this.#dispatch({ type: "informed", info: await this.#insist(() => this.#api.info()) });
-    }
-  }
-
-  async #askForEntry() {
-    try {
-      return await this.#api.enter(this.#deviceId(), this.#token);
-    } catch (error) {
-      const spent = this.#token && ["token_expired", "token_invalid"].includes(error.code);
-      if (!spent) throw error;
-      this.#token = null; // an earlier session of this browser may still hold
-      return this.#api.enter(this.#deviceId()).catch(() => Promise.reject(error));
-    }
-  }
-
-  async #tryToEnter(call) {
-    try {
-      await this.#enter(await call());
-    } catch (error) {
-      if (error.code === "device_conflict") return this.#turnAway(error);
-      if (error.code !== "sign_in_at_coordinator") throw error;
-      const { sign_in_url } = error.body;
-      this.#dispatch({ type: "informed", info: { ...this.#state.info, sign_in_url, sent_back: true, coordinator_reachable: true } });
-    }
-  }
-
-  #turnAway(error) {
-    if (!(error instanceof Problem)) throw error;
-    const name = error.code === "device_conflict" ? "takeover" : "sign_in";
-    const expected = error.code === "unauthenticated" || name === "takeover";
-    this.#dispatch({ type: "entry", name, notice: expected ? null : error.message });
-    if (name === "sign_in") this.#watchDoor();
-  }
-
-  #deviceId() {
-    const name = `medxamion-device-${this.#state.info.delivery_uid}`;
-    const known = localStorage.getItem(name) ?? randomId();
-    localStorage.setItem(name, known);
-    return known;
-  }
-
-  async #enter(start) {
-    this.#token = this.#person = null;
+  #enter = async (start, { steal }) => {
     this.#life = new AbortController();
     const name = `medxamion-${start.delivery_uid}-${start.participant.id}`;
     const onLost = () => this.#stop("other_tab");
-    if (!(await holdLease(name, { steal: this.#steal, onLost }))) return onLost();
+    if (!(await holdLease(name, { steal, onLost }))) return onLost();
     this.#vault = await openVault(name);
     const records = await this.#vault.all();
     const notes = records.find(([id]) => id === "notes")?.[1];
@@ -143,7 +69,7 @@ export class Session {
       onSessionLost: (problem) => this.#stop(problem.code),
     });
     await this.#resume(start);
-  }
+  };
 
   async #resume(start) {
     const { signal } = this.#life;
@@ -273,7 +199,7 @@ export class Session {
   }
 
   async #refreshLobby() {
-    const start = await this.#insist(() => this.#api.enter(this.#deviceId()));
+    const start = await this.#insist(() => this.door.enterAgain());
     if (screenOf(this.#state) === "lobby") this.#dispatch({ type: "started", start });
   }
 
@@ -302,7 +228,7 @@ export class Session {
     if (!before) return this.#arrive(now);
     this.#noticeTime(now.attempt, before.attempt);
     if (screenOf(now) !== screenOf(before)) this.#arrive(now);
-    else if (now.notes.current !== before.notes.current) this.#fetchAhead(now);
+    else if (now.notes.current !== before.notes.current) this.#reader.fetchAround(now);
   }
 
   #arrive(now) {
@@ -310,7 +236,7 @@ export class Session {
     if (screen === "exam" && now.order.length === 0) return this.#learnOrder();
     if (screen === "exam") {
       if (!now.order.includes(now.notes.current)) this.#dispatch({ type: "went", id: resumeAt(now) });
-      this.#fetchAhead(this.#state);
+      this.#reader.fetchAround(this.#state);
       this.#sender.kick();
     }
     if (screen === "paused") this.saveDrafts();
@@ -319,7 +245,7 @@ export class Session {
 
   // The attempt began elsewhere (or its beginning's reply was lost): ask for the order again.
   async #learnOrder() {
-    const start = await this.#insist(() => this.#api.enter(this.#deviceId()));
+    const start = await this.#insist(() => this.door.enterAgain());
     this.#dispatch({ type: "started", start });
     this.#arrive(this.#state);
   }
@@ -342,52 +268,8 @@ export class Session {
     this.#dispatch({ type: "said", message: { id, kind, text, at: this.#clock.serverNow(), ...more } });
   }
 
-  // The question on the screen is asked for even when it is known, so that the server learns where
-  // the participant is; those after it are fetched ahead.
-  async #fetchAhead({ order, notes }) {
-    const here = order.indexOf(notes.current);
-    for (const id of order.slice(here, here + 1 + AHEAD)) {
-      const ahead = id !== notes.current;
-      if (this.#fetching.has(id) || (ahead && this.#state.questions[id])) continue;
-      this.#fetching.add(id);
-      await this.#fetch(id, ahead).finally(() => this.#fetching.delete(id));
-    }
-  }
-
-  async #fetch(id, ahead) {
-    try {
-      const question = await this.#insist(() => this.#api.question(id, ahead));
-      for (const stimulus of question.stimuli.filter(({ media_url: url }) => url)) {
-        stimulus.media_url = await this.#image(stimulus.media_url);
-      }
-      this.#dispatch({ type: "question", question });
-    } catch (error) {
-      const pausedOrOver = ["attempt_paused", "attempt_closed"].includes(error.code);
-      if (!pausedOrOver) this.#dispatch({ type: "refused", id, why: error.message });
-    }
-  }
-
-  async #image(url) {
-    const known = this.#images.get(url) ?? (await this.#insist(() => this.#api.image(url)));
-    this.#images.set(url, known);
-    return known;
-  }
-
   #stop(reason) {
     this.#life?.abort();
     this.#dispatch({ type: "entry", name: "stopped", notice: reason });
-  }
-
-  /** Calls until the server has decided; throws only its decision. */
-  async #insist(call) {
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        return await call();
-      } catch (error) {
-        if (!isPassing(error)) throw error;
-        this.#dispatch({ type: "link", link: "offline" });
-        await pause(backoff(attempt) + 100);
-      }
-    }
   }
 }

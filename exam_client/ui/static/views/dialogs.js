@@ -50,6 +50,18 @@ export function confirmOneWay(session, state, id, go) {
   ]);
 }
 
+/** Asks before a choice is left behind that was not saved. */
+export function confirmUnsaved(go) {
+  const text = "Your answer to this question is not saved. Save it first, or leave without it.";
+  openDialog("Leave without saving?", h("p", {}, text), (close) => [
+    button("Stay here", close, { class: "primary" }),
+    button("Leave without it", () => {
+      close();
+      go();
+    }),
+  ]);
+}
+
 const ZOOMS = [1, 1.5, 2, 3, 4];
 
 /** The image as large as wanted; the frame scrolls by mouse, touch and arrow keys. */

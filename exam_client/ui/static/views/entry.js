@@ -42,7 +42,7 @@ function offlineForm(session) {
         { label: "Access code", name: "code", autocomplete: "off", class: "code" },
       ],
       submit: "Sign in",
-      onsubmit: ({ identifier, code }) => session.signIn(identifier.trim(), code.trim()),
+      onsubmit: ({ identifier, code }) => session.door.signIn(identifier.trim(), code.trim()),
     }),
   );
 }
@@ -56,7 +56,7 @@ export function takeover(session) {
       form({
         fields: [{ label: "Takeover code", name: "code", autocomplete: "one-time-code", class: "code" }],
         submit: "Continue here",
-        onsubmit: ({ code }) => session.takeover(code.trim()),
+        onsubmit: ({ code }) => session.door.takeover(code.trim()),
       }),
     ),
   };
@@ -78,7 +78,7 @@ export function stopped(session, state) {
   const waiting = state.waiting.size;
   const kept = `${waiting} unsaved ${waiting === 1 ? "answer is" : "answers are"} kept on this device and sent when you sign in here again.`;
   const again = url && h("a", { class: "button primary", href: url }, "Sign in again");
-  const here = button("Continue here", () => session.open({ steal: true }), { class: "primary" });
+  const here = button("Continue here", () => session.door.open({ steal: true }), { class: "primary" });
   return {
     element: card(
       title,

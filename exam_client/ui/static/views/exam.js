@@ -2,12 +2,13 @@
 
 import { mayGo } from "../state.js";
 import { h } from "./dom.js";
-import { confirmOneWay, confirmSubmit, showShortcuts } from "./dialogs.js";
+import { confirmOneWay, confirmSubmit, confirmUnsaved, showShortcuts } from "./dialogs.js";
 import { navigator } from "./navigator.js";
 import { questionPanel } from "./question.js";
 
 export function exam(session, state, _, { polite }) {
-  const go = (id) => confirmOneWay(session, current(), id, () => session.go(id));
+  const leave = (id) => confirmOneWay(session, current(), id, () => session.go(id));
+  const go = (id) => (panel?.holds() ? confirmUnsaved(() => leave(id)) : leave(id));
   let last = state;
   const current = () => last;
   const tools = { go, submit: () => confirmSubmit(session, last), shortcuts: showShortcuts, polite };

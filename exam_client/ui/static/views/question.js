@@ -1,7 +1,7 @@
 /** One question: what it asks, what it shows, the control for the answer, and the way on. */
 
 import { controlFor } from "../items/index.js";
-import { answerOf, isFlagged, isOneWay, mayGo, numberOf, sectionOf } from "../state.js";
+import { answerOf, isAnswer, isAnswered, isFlagged, isOneWay, mayGo, numberOf, sectionOf } from "../state.js";
 import { openImage } from "./dialogs.js";
 import { button, freshId, h, icon, prose, say } from "./dom.js";
 
@@ -11,6 +11,7 @@ export function questionPanel(session, state, id, tools) {
   const flag = button([icon("flag"), h("span", {}, "Flag")], () => session.flag(id), { class: "quiet", "aria-pressed": "false", "aria-keyshortcuts": "Alt+M" });
   const clear = button("Clear answer", () => clearAnswer(), { class: "quiet" });
   const trouble = h("p", { class: "trouble", role: "alert", id: freshId("trouble"), hidden: true });
+  const note = h("p", { class: "hint" });
   const ways = waysOn(state, id, tools);
   const element = h(
     "article",
@@ -18,10 +19,15 @@ export function questionPanel(session, state, id, tools) {
     h("header", { class: "question-top" }, h("div", {}, sectionTitle(state, id), heading), flag),
     body,
     trouble,
-    h("div", { class: "question-tools" }, clear),
+    h("div", { class: "question-tools" }, clear, note),
     ways.element,
   );
+  // Where answers may not be changed, a choice is held until it is saved on purpose.
+  const isFinal = !state.start.exam.review.change_answers;
+  const keep = button("Save this answer for good", () => saveHeld(), { class: "primary" });
+  if (isFinal) clear.replaceWith(keep);
   let control = null;
+  let held = null;
 
   function clearAnswer() {
     control?.set(null);
@@ -29,10 +35,29 @@ export function questionPanel(session, state, id, tools) {
     say(tools.polite, "Answer cleared");
   }
 
+  function take(answer, how) {
+    if (!isFinal) return session.answer(id, answer, how);
+    held = { answer, wrong: how?.wrong };
+    keep.disabled = !isAnswer(answer);
+  }
+
+  function saveHeld() {
+    const { answer, wrong } = held;
+    held = null;
+    session.answer(id, answer, { wrong });
+  }
+
+  function showFinal(now) {
+    const isSaved = isAnswered(now, id);
+    keep.disabled = isSaved || !isAnswer(held?.answer);
+    control?.element.querySelectorAll("input, textarea").forEach((input) => (input.disabled = isSaved));
+    say(note, isSaved ? "This answer is saved. In this exam, answers cannot be changed." : "In this exam, a saved answer cannot be changed.");
+  }
+
   function build(question, now) {
     control = controlFor(question, {
       lang: now.start.exam.language,
-      answer: (answer, how) => session.answer(id, answer, how),
+      answer: take,
       strike: (option) => session.strike(id, option),
     });
     control.field?.setAttribute("aria-errormessage", trouble.id);
@@ -42,6 +67,7 @@ export function questionPanel(session, state, id, tools) {
   return {
     id,
     element,
+    holds: () => isAnswer(held?.answer),
     focus: () => heading.focus({ preventScroll: true }),
     update(now) {
       const question = now.questions[id];
@@ -50,9 +76,10 @@ export function questionPanel(session, state, id, tools) {
       flag.setAttribute("aria-pressed", String(flagged));
       say(flag.lastChild, flagged ? "Flagged" : "Flag");
       clear.disabled = !control || answerOf(now, id) === null;
+      if (isFinal) showFinal(now);
       showTrouble(trouble, control?.field, now.troubles[id]);
       if (!control) return;
-      if (!same(control.value(), answerOf(now, id))) control.set(answerOf(now, id));
+      if (!held && !same(control.value(), answerOf(now, id))) control.set(answerOf(now, id));
       control.setStruck?.(now.notes.struck[id] ?? []);
     },
   };
