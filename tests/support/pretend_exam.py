@@ -20,8 +20,7 @@ from exam_contract.control import (
     TransferStatus,
 )
 from exam_contract.results import TABLES, Receipt, TableSummary
-from exam_contract.trust import RECEIPT_CONTEXT, Signed
-from tests.support.authority import Authority
+from exam_contract.trust import Signed
 
 CONTENT_DIGEST = digest("the exam")
 ENROLLED = 3
@@ -141,8 +140,3 @@ class PretendExam:
             last_seq=0,
             stored_at=datetime.fromisoformat("2026-01-15T12:00:00+00:00"),
         )
-
-
-def signer(authority: Authority) -> Callable[[Receipt], Signed]:
-    """Signs receipts as the coordinator does."""
-    return lambda receipt: authority.sign(RECEIPT_CONTEXT, receipt.model_dump(mode="json"))

@@ -34,7 +34,8 @@ from exam_operator.core.world import (
 )
 from tests.support import deliveries
 from tests.support.authority import Authority
-from tests.support.pretend_exam import File, PretendExam, signer
+from tests.support.pretend_exam import File, PretendExam
+from tests.support.receipts import signer
 
 KEY = Key("default", "morning")
 
@@ -68,6 +69,7 @@ class SimulatedWorld:
     file: File | None = None
     secret: bool = False
     volume: bool = False
+    answers_lost: bool = False
     exits: list[Exit] = field(default_factory=list)
     registered: Registered = field(default_factory=Registered)
     applied: list[c.Command] = field(default_factory=list)
@@ -133,6 +135,7 @@ class SimulatedWorld:
         self.stored = self.stored.model_copy(update={"metadata": meta})
 
     def lose_volume(self) -> None:
+        self.answers_lost = self.file is not None and self.file.started > 0
         self.volume, self.file = False, None
 
     def look(self) -> Observed | None:
@@ -165,6 +168,7 @@ class SimulatedWorld:
             case c.EnsureSecret():
                 self.secret = True
             case c.EnsureVolume():
+                assert not self.answers_lost, "a blank volume in place of answers"
                 assert self.file is None, "a blank volume in place of data"
                 self.volume = True
             case c.ReleaseObject():

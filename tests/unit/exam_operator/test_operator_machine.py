@@ -23,7 +23,7 @@ from exam_operator.core import commands as c
 from exam_operator.core import planning, recovery
 from tests.support import deliveries
 from tests.support.authority import Authority
-from tests.support.pretend_exam import signer
+from tests.support.receipts import signer
 from tests.support.simulated_world import SimulatedWorld
 
 _ORDER = [

@@ -10,7 +10,8 @@ from exam_contract.delivery_rules import data_validated
 from exam_operator.core import commands as c
 from tests.support import deliveries
 from tests.support.authority import Authority
-from tests.support.pretend_exam import ENROLLED, PretendExam, signer
+from tests.support.pretend_exam import ENROLLED, PretendExam
+from tests.support.receipts import signer
 from tests.support.simulated_world import SimulatedWorld
 
 NOON = deliveries.NOON
