@@ -81,18 +81,19 @@ def _refuse_or_late(draft: Draft, sitting: Sitting, command: SaveAnswer) -> bool
         case AttemptState.PAUSED:
             raise Refusal(ProblemCode.ATTEMPT_PAUSED, "an invigilator paused the exam; wait")
         case AttemptState.IN_PROGRESS:
-            _refuse_foreign_item(sitting, command.question_id)
+            _refuse_foreign_item(draft, sitting, command.question_id)
             due = sitting.deadline or 0
             return command.arrived_at > timing.accepts_until(due, draft.terms())
         case AttemptState.AUTO_SUBMITTED:
-            _refuse_foreign_item(sitting, command.question_id)
+            _refuse_foreign_item(draft, sitting, command.question_id)
             return True
         case _:
             raise Refusal(ProblemCode.ATTEMPT_CLOSED, "the attempt was handed in")
 
 
-def _refuse_foreign_item(sitting: Sitting, question_id: int) -> None:
-    if question_id not in sitting.item_order:
+def _refuse_foreign_item(draft: Draft, sitting: Sitting, question_id: int) -> None:
+    # The index is there once the attempt's beginning is committed; the tuple is searched before.
+    if question_id not in draft.state.positions.get(sitting.participant_id, sitting.item_order):
         raise Refusal(ProblemCode.UNKNOWN_QUESTION, f"question {question_id} was not drawn for you")
 
 

@@ -46,7 +46,8 @@ def refused(uplink: Uplink, code: str, expected_seq: int | None, last_seq: int) 
     if code == "seq_gap" and expected_seq is not None and expected_seq >= 1:
         moved = told(uplink, expected_seq - 1, last_seq)
         # A gap that moves nothing is no progress: wait before the next try.
-        return moved if moved.accepted != uplink.accepted else failed(uplink)
+        stuck = moved.alarm is None and moved.accepted == uplink.accepted
+        return failed(uplink) if stuck else moved
     if code == "seq_conflict":
         return _replace(uplink, alarm=Alarm.SEQ_CONFLICT)
     if code == "fenced":

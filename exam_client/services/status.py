@@ -141,6 +141,13 @@ def watch(delivery: Delivery) -> None:
         "1 when the coordinator answered last",
         lambda: float(delivery.parts is not None and bool(delivery.parts.sender.reachable)),
     )
+    metrics.ask(
+        "sending_stopped",
+        "1 when only people can let events be sent again (conflict, fence, old copy)",
+        lambda: float(
+            delivery.parts is not None and delivery.parts.sender.uplink.alarm is not None
+        ),
+    )
     metrics.ask("fenced", "1 when fenced off", lambda: float(delivery.fenced))
 
 
