@@ -136,8 +136,9 @@ def refusal(response: httpx.Response) -> ExamctlError:
             f"{response.url.path} answered {response.status_code} and no reason"
         )
     detail = body.get("detail")
-    message = f"{title}: {detail}" if detail else str(title)
     errors = tuple(_field(entry) for entry in body.get("errors") or [])
+    said_below = any(error.message in str(detail) for error in errors)
+    message = f"{title}: {detail}" if detail and not said_below else str(title)
     if response.status_code in (502, 503, 504):
         return UnreachableError(message, errors=errors)
     return RefusedError(message, _hint(response.status_code), errors)

@@ -1,6 +1,7 @@
 """``examctl demo``: a whole delivery on this machine, crashes included, verified from outside."""
 
 import json
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -59,6 +60,7 @@ def demo(
     code 0 only when no acknowledged answer is lost or stored twice and everything verifies.
     """
     document = load_exam(exam or EXAMPLES / "exam.json", items)
+    _end_cleanly_when_told()
     with staged(keep=keep) as stage:
         found = run_demo(Script(document, participants, seed, sabotage), stage)
         write_report(found, report, output)
@@ -79,6 +81,7 @@ def demo_samples(
     files = sample_files(folder)
     documents = [(file, load_exam(file, None)) for file in files]
     reports: dict[str, Any] = {}
+    _end_cleanly_when_told()
     for file, document in documents:
         console.err.print(f"[bold]{file.name}[/]: {len(document.exam.items)} items")
         with staged(keep=False) as stage:
@@ -155,6 +158,15 @@ def _cut(document: ExamDocument, count: int) -> ExamDocument:
     key = [entry for entry in document.model_dump(mode="json")["key"] if entry["item_id"] in kept]
     names = {"id": f"{exam['id'][:50]}-first-{len(items)}", "sections": sections, "items": items}
     return check({"exam": {**exam, **names}, "key": key}, "the cut exam")
+
+
+def _end_cleanly_when_told() -> None:
+    """SIGTERM ends the demo as Ctrl-C does: with everything it started."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 def _stay(stage: Stage) -> None:

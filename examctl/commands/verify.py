@@ -56,7 +56,13 @@ def verify(
         console.out.print(as_table(verdict))
     if not verdict.holds:
         broken = sum(not check.holds for check in verdict.checks)
-        raise ExamctlError(f"{broken} of {len(verdict.checks)} checks do not hold")
+        untransferred = not verdict.check("manifest_signature") and verdict.figures.revisions == 0
+        raise ExamctlError(
+            f"{broken} of {len(verdict.checks)} checks do not hold",
+            "nothing was transferred yet: verify once the delivery is Validated"
+            if untransferred
+            else None,
+        )
 
 
 def load_history(path: Path) -> History:

@@ -33,7 +33,7 @@ from examctl.verification.checks import verify
 
 OBJECT_NAME = "demo"
 _PHASE_SECONDS = 120.0
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.1
 _REASON = "demo: everybody has submitted"
 
 

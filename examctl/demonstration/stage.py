@@ -5,6 +5,8 @@ Ports are free ones unless the usual ones are free, so a demo never disturbs ano
 
 import contextlib
 import json
+import os
+import secrets
 import shutil
 import signal
 import socket
@@ -15,10 +17,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from exam_operator.local.places import Place
 from examctl.demonstration.objects import Objects
-from examctl.errors import ExamctlError
+from examctl.errors import ExamctlError, UnreachableError
+from examctl.machine.options import given_database_url
 from examctl.machine.stopping import stop_everything
 from examctl.runtime import Runtime
 
@@ -61,22 +69,66 @@ def staged(*, keep: bool) -> Iterator[Stage]:
     """Everything up; at the end everything ended and, unless ``keep``, removed."""
     home = Path(tempfile.mkdtemp(prefix="medxamion-demo-"))
     try:
-        with (home / "up.log").open("wb") as log:
-            process = subprocess.Popen(
-                _command(home),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # Its own session: Ctrl-C is ours to handle, and it ends when we say so.
-                start_new_session=True,
-            )
-        try:
-            yield Stage(home, process, _wait_ready(home, process))
-        finally:
-            _end(home, process)
+        with _own_database() as environment, _up(home, environment) as stage:
+            yield stage
     finally:
         if not keep:
             shutil.rmtree(home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _own_database() -> Iterator[dict[str, str]]:
+    """The environment of ``up``. On a server that is lent, the demo gets a database of its own.
+
+    It crashes services and, on demand, damages rows: nobody's real database is for that.
+    """
+    lent = given_database_url()
+    if lent is None:
+        yield dict(os.environ)
+        return
+    name = f"medxamion_demo_{secrets.token_hex(6)}"
+    _execute(lent, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        yield {**os.environ, "DATABASE_URL": _with_database(lent, name)}
+    finally:
+        _execute(lent, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _execute(dsn: str, command: sql.Composed) -> None:
+    try:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+            connection.execute(command)
+    except psycopg.Error as error:
+        raise UnreachableError(
+            f"DATABASE_URL: {str(error).splitlines()[0]}",
+            "the demo makes a database of its own there; unset DATABASE_URL to run without",
+        ) from error
+
+
+def _with_database(dsn: str, name: str) -> str:
+    """The same server and login, another database."""
+    parts = urlsplit(dsn)
+    if parts.scheme:
+        return parts._replace(path=f"/{name}").geturl()
+    return make_conninfo(dsn, dbname=name)
+
+
+@contextlib.contextmanager
+def _up(home: Path, environment: dict[str, str]) -> Iterator[Stage]:
+    with (home / "up.log").open("wb") as log:
+        process = subprocess.Popen(
+            _command(home),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # Its own session: Ctrl-C is ours to handle, and it ends when we say so.
+            start_new_session=True,
+        )
+    try:
+        yield Stage(home, process, _wait_ready(home, process))
+    finally:
+        _end(home, process)
 
 
 def _command(home: Path) -> list[str]:
