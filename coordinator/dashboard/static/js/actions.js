@@ -100,7 +100,7 @@ export const DELIVERY_ACTIONS = {
 
 export function actOnDelivery(delivery, verb) {
   const action = DELIVERY_ACTIONS[verb];
-  const confirm = { name: "confirm", label: `Type ${delivery.name} to confirm`, required: true, pattern: escapePattern(delivery.name), autocomplete: "off" };
+  const confirm = { name: "confirm", label: `Type ${delivery.name} to confirm`, required: true, expected: delivery.name, autocomplete: "off" };
   return ask({
     title: action.label,
     text: action.text,
@@ -159,5 +159,3 @@ function localInput(time) {
   const date = new Date(time);
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
-
-const escapePattern = (text) => text.replace(/[\\^$.*+?()[\]{}|/\-&!#%,:;<=>@`~]/g, "\\$&");

@@ -4,9 +4,9 @@ import { h, svg } from "./dom.js";
 import { number, plural } from "./format.js";
 
 const WIDTH = 640;
-const HEIGHT = 200;
-const BASE = 176;
-const TOP = 18;
+const HEIGHT = 210;
+const BASE = 186;
+const TOP = 30;
 
 /** bins: [{from, to, count}]; `marks`: [{at, label}] on the same scale of 0 to 100. */
 export function histogram(bins, { title, marks = [] }) {
@@ -42,7 +42,7 @@ function asTable(title, bins) {
   const rows = bins.filter((bin) => bin.count > 0).map((bin) => h("tr", {}, h("th", { scope: "row" }, range(bin)), h("td", { class: "num" }, number(bin.count))));
   return h(
     "details",
-    {},
+    { "aria-label": `${title} as a table` },
     h("summary", {}, "As a table"),
     h("table", {}, h("caption", { class: "sr-only" }, title), h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Score"), h("th", { scope: "col", class: "num" }, "Participants"))), h("tbody", {}, rows)),
   );

@@ -6,7 +6,7 @@ let lastField = 0;
 
 /**
  * Asks in a modal form and runs `run(values)`. Resolves to run's outcome, or null when cancelled.
- * fields: [{name, label, type, value, required, hint, options, ...attributes}]
+ * fields: [{name, label, type, value, required, hint, options, expected, ...attributes}]
  */
 export function ask({ title, text, fields = [], submit = "OK", danger = false, run }) {
   const notice = h("div", { class: "notice bad", role: "alert", hidden: true });
@@ -102,16 +102,16 @@ function openDialog(form) {
   return dialog;
 }
 
-function field({ name, label, type = "text", value = "", hint, options, ...attributes }) {
+function field({ name, label, type = "text", value = "", hint, options, expected, ...attributes }) {
   lastField += 1;
   const id = `field-${lastField}`;
   const wrong = h("p", { class: "wrong", id: `${id}-wrong`, hidden: true });
   const describedBy = [hint && `${id}-hint`, `${id}-wrong`].filter(Boolean).join(" ");
   const shared = { id, name, "aria-describedby": describedBy, ...attributes };
   const control = makeControl(type, options, shared);
-  control.value = value;
+  if (value !== "") control.value = value;
   const element = h("div", { class: "field" }, h("label", { for: id }, label), control, hint && h("p", { class: "hint", id: `${id}-hint` }, hint), wrong);
-  return { name, element, control, wrong };
+  return { name, element, control, wrong, expected };
 }
 
 function makeControl(type, options, attributes) {
@@ -121,13 +121,19 @@ function makeControl(type, options, attributes) {
 }
 
 function check(inputs) {
-  for (const { control, wrong } of inputs) {
-    const fits = control.checkValidity() && (!control.required || control.value.trim() !== "");
-    control.setAttribute("aria-invalid", String(!fits));
-    wrong.hidden = fits;
-    wrong.textContent = fits ? "" : control.validationMessage || "Please fill this in.";
+  for (const { control, wrong, expected } of inputs) {
+    const problem = whatIsWrong(control, expected);
+    control.setAttribute("aria-invalid", String(problem !== ""));
+    wrong.hidden = problem === "";
+    wrong.textContent = problem;
   }
   const first = inputs.find(({ control }) => control.getAttribute("aria-invalid") === "true");
   first?.control.focus();
   return first === undefined;
+}
+
+function whatIsWrong(control, expected) {
+  if (!control.checkValidity()) return control.validationMessage;
+  if (control.required && control.value.trim() === "") return "Please fill this in.";
+  return expected !== undefined && control.value.trim() !== expected ? `Type exactly ${expected}.` : "";
 }

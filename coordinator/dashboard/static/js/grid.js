@@ -136,7 +136,7 @@ export class Grid {
   #drawRow({ element, cells }, index) {
     const row = this.#rows[index];
     element.hidden = row === undefined;
-    if (row === undefined) return;
+    if (row === undefined) return element.removeAttribute("id");
     const key = this.#options.key(row);
     element.id = `row-${key}`;
     element.dataset.index = String(index);

@@ -17,7 +17,7 @@ const ITEM_COLUMNS = [
   { title: "Question", cell: (item) => h("span", { class: "clamp" }, item.stem ?? NOTHING) },
   { title: "Type", cell: (item) => (item.type ?? NOTHING).replaceAll("_", " ") },
   { title: "Answered", num: true, cell: (item) => `${number(item.answered)} of ${number(item.presented)}` },
-  { title: "Mean of points", num: true, cell: (item) => meter(item.mean_percent) },
+  { title: "Mean of points", num: true, cell: (item) => (item.manual_pending ? chip(`${number(item.manual_pending)} to score`, "warn") : meter(item.mean_percent)) },
   { title: "Discrimination", num: true, cell: (item) => discrimination(item.discrimination) },
   { title: "Chosen", cell: (item) => choices(item.choices) },
 ];
