@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.exam_hall import Hall, Seat, open_hall
@@ -62,22 +62,58 @@ def test_at_the_deadline_the_page_locks_and_hands_in(profile: Profile, hall: Hal
     assert exam.stored(page.context) == {"5": "fibrillation"}
 
 
+@pytest.fixture(scope="module")
+def strict_hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
+    """Another delivery: questions one after the other, and no answer is changed."""
+    review = {"show_score": "never", "change_answers": False}
+    folder = tmp_path_factory.mktemp("strict")
+    with open_hall(folder, navigation="linear", review=review, language="ar") as hall:
+        yield hall
+
+
 def test_two_deliveries_in_one_browser_profile_do_not_disturb_each_other(
-    profile: Profile, page: Page, exam: Seat, tmp_path: Path
+    profile: Profile, page: Page, exam: Seat, strict_hall: Hall
 ) -> None:
-    with open_hall(tmp_path) as other_hall:
-        other, second = other_hall.seat(), profile.page()
-        second.goto(other.entrance())
-        begin(second)
-        begin(page)
-        second.get_by_label("Adenosine").check()
-        page.get_by_label("Thrombolysis").check()
-        until(lambda: exam.stored(profile.context) == {"1": "E"})
-        until(lambda: other.stored(profile.context) == {"1": "A"})
-        second.reload()
-        expect(second.get_by_label("Adenosine")).to_be_checked()
-        names = {cookie["name"] for cookie in profile.context.cookies()}
-        assert names == {f"mx_session_{exam.uid}", f"mx_session_{other.uid}"}
+    other, second = strict_hall.seat(), profile.page()
+    second.goto(other.entrance())
+    begin(second)
+    begin(page)
+    second.get_by_label("Adenosine").check()
+    second.get_by_role("button", name="Save this answer").click()
+    page.get_by_label("Thrombolysis").check()
+    until(lambda: exam.stored(profile.context) == {"1": "E"})
+    until(lambda: other.stored(profile.context) == {"1": "A"})
+    second.reload()
+    arrived(second, 1)
+    expect(second.get_by_label("Adenosine")).to_be_checked()
+    names = {cookie["name"] for cookie in profile.context.cookies()}
+    assert names == {f"mx_session_{exam.uid}", f"mx_session_{other.uid}"}
+
+
+def test_where_answers_are_final_and_questions_linear_the_page_asks_first(
+    profile: Profile, strict_hall: Hall
+) -> None:
+    page, exam = profile.page(), strict_hall.seat()
+    page.goto(exam.entrance())
+    begin(page)
+    page.get_by_label("Adenosine").check()
+    page.get_by_label("Thrombolysis").check()
+    assert exam.stored(page.context) == {}
+    page.keyboard.press("Alt+n")
+    page.get_by_role("dialog", name="Leave without saving?").wait_for()
+    page.get_by_role("button", name="Stay here").click()
+    page.get_by_role("button", name="Save this answer for good").click()
+    until(lambda: exam.stored(page.context) == {"1": "E"})
+    expect(page.get_by_label("Adenosine")).to_be_disabled()
+    page.keyboard.press("Alt+n")
+    arrived(page, 2)
+    expect(page.get_by_role("button", name="Previous")).to_have_count(0)
+    expect(page.get_by_role("button", name="Question 1,")).to_be_disabled()
+    page.keyboard.press("Alt+n")
+    page.get_by_role("dialog", name="Leave this question?").wait_for()
+    page.get_by_role("button", name="Go on").click()
+    arrived(page, 3)
+    expect(page.locator(".stem")).to_have_attribute("lang", "ar")
 
 
 def test_a_second_tab_must_take_the_exam_over_from_the_first(

@@ -135,9 +135,11 @@ class Seat:
 
 
 @contextmanager
-def open_hall(folder: Path) -> Iterator[Hall]:
-    """Start an exam-client with the page's exam; it ends with the block."""
-    document = ExamDocument.model_validate({"exam": page_exam.exam(), "key": page_exam.key()})
+def open_hall(folder: Path, **changes: object) -> Iterator[Hall]:
+    """Start an exam-client with the page's exam, changed as said; it ends with the block."""
+    document = ExamDocument.model_validate(
+        {"exam": page_exam.exam(**changes), "key": page_exam.key()}
+    )
     made = rig(folder, document=document, time_limit_seconds=SHORT_SECONDS)
     people = [_person(number) for number in range(1, SEATS + 1)]
     made.bundle = Bundle.model_validate(made.bundle.model_dump() | {"participants": people})
