@@ -62,7 +62,8 @@ def demo(
     document = load_exam(exam or EXAMPLES / "exam.json", items)
     _end_cleanly_when_told()
     with staged(keep=keep) as stage:
-        found = run_demo(Script(document, participants, seed, sabotage), stage)
+        script = Script(document, participants, seed, sabotage, _sitting_seconds(participants))
+        found = run_demo(script, stage)
         write_report(found, report, output)
         if sys.stdout.isatty() and not stop and output is Output.TEXT:
             _stay(stage)
@@ -85,7 +86,8 @@ def demo_samples(
     for file, document in documents:
         console.err.print(f"[bold]{file.name}[/]: {len(document.exam.items)} items")
         with staged(keep=False) as stage:
-            reports[file.name] = run_demo(Script(document, participants, seed), stage)
+            script = Script(document, participants, seed, None, _sitting_seconds(participants))
+            reports[file.name] = run_demo(script, stage)
         if output is Output.TEXT:
             show_summary(reports[file.name], console.out)
     if output is Output.JSON:
@@ -93,6 +95,11 @@ def demo_samples(
     wrong = [name for name, found in reports.items() if not found["ok"]]
     if wrong:
         raise ExamctlError(f"does not hold for {', '.join(wrong)}")
+
+
+def _sitting_seconds(participants: int) -> float:
+    """Think time is scaled: a small crowd is done sooner, a large one is no stampede."""
+    return min(20.0, max(6.0, participants / 10))
 
 
 def sample_files(folder: Path) -> list[Path]:

@@ -44,8 +44,8 @@ class Script:
     document: ExamDocument
     participants: int
     seed: int
-    sabotage: Sabotage | None = None
-    sitting_seconds: float = 20.0
+    sabotage: Sabotage | None
+    sitting_seconds: float
 
 
 @dataclass(slots=True)

@@ -10,6 +10,8 @@ Columns, in any order; only ``stem`` and ``key`` are required:
   ``none``; pick_n: letters; numeric: the value; short_text: accepted texts with ``|`` between them;
   essay: the rubric, or nothing
 - ``tolerance`` and ``unit`` of numeric, ``max_length`` of short_text and essay
+
+``question`` is understood as ``stem``, and ``letter``, ``answer`` or ``correct`` as ``key``.
 """
 
 import re
@@ -26,6 +28,7 @@ COLUMNS = (
     "rule", "tolerance", "unit", "max_length",
 )  # fmt: skip
 _WHAT = "an exam as CSV with a header"
+_ALIASES = {"question": "stem", "letter": "key", "answer": "key", "correct": "key"}
 _TRUTH = {"": False, "no": False, "false": False, "0": False, "yes": True, "true": True, "1": True}
 Cells = dict[str, str]
 
@@ -39,8 +42,9 @@ class _Wrong(ValueError):
 
 
 def has_header(rows: list[Row]) -> bool:
-    """Whether the first row names columns: ``stem`` is among them."""
-    return bool(rows) and "stem" in [_column(cell) for cell in rows[0].cells]
+    """Whether the first row names columns: ``stem`` itself, or other names for stem and key."""
+    written = [cell.strip().lower() for cell in rows[0].cells] if rows else []
+    return "stem" in written or {"stem", "key"} <= {_ALIASES.get(name, name) for name in written}
 
 
 def read_header_csv(rows: list[Row], name: str) -> Parts:
@@ -69,7 +73,7 @@ def read_header_csv(rows: list[Row], name: str) -> Parts:
 
 def _column(cell: str) -> str:
     name = cell.strip()
-    return name if name in OPTION_COLUMNS else name.lower()
+    return name if name in OPTION_COLUMNS else _ALIASES.get(name.lower(), name.lower())
 
 
 def _column_flaws(line: int, columns: list[str], body: list[Row]) -> list[FieldError]:

@@ -112,6 +112,13 @@ def test_header_csv_reads_every_delivered_type() -> None:
     assert document.exam.items[3].pick == 2  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("header", [["stem", "A", "B", "letter"], ["Question", "A", "B", "Answer"]])
+def test_other_names_for_stem_and_key_are_understood(header: list[str]) -> None:
+    document = read_exam(as_csv([header, ["Which?", "x", "y", "B"]]), "x.csv")
+    assert document.exam.items[0].stem == "Which?"
+    assert document.key[0].correct == "B"  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
