@@ -6,7 +6,7 @@ At least once in, effect once. The hub and other replicas are told only after CO
 import hmac
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +32,7 @@ from coordinator.errors import (
 from coordinator.hub.hub import Hub
 from coordinator.services.feed import Feed, written
 from coordinator.services.health import HealthMonitor
+from coordinator.services.state_cache import StateCache
 from coordinator.store import events
 from coordinator.store.database import Database
 from coordinator.store.events import Sender
@@ -76,6 +77,7 @@ class Ingest:
     feed: Feed
     health: HealthMonitor
     metrics: Metrics
+    states: StateCache = field(default_factory=StateCache)
 
     async def receive(self, caller: Caller, raw: bytes) -> int:
         """Store a batch; the highest seq that is committed. Raises SeqGap, SeqConflict, Fenced."""
@@ -113,10 +115,7 @@ class Ingest:
     ) -> dict[int, ParticipantProgress]:
         if not new:
             return {}
-        concerned = sorted(
-            {item.event.participant_id for item in new if hasattr(item.event, "participant_id")}
-        )
-        states = await events.states(db, sender.delivery_id, concerned) if concerned else {}
+        states = await self._states_before(db, sender, new)
         for item in new:
             participant = getattr(item.event, "participant_id", None)
             if participant is not None:
@@ -128,6 +127,16 @@ class Ingest:
             last = first + len(new) - 1
             await events.keep_states(db, sender.delivery_id, last, states.values())
         return states
+
+    async def _states_before(
+        self, db: AsyncConnection, sender: Sender, new: Sequence[Incoming]
+    ) -> dict[int, ParticipantProgress]:
+        concerned = {getattr(item.event, "participant_id", 0) for item in new} - {0}
+        kept = self.states.get(sender.delivery_id, sender.cursor.stream)
+        known = {person: kept[person] for person in concerned if person in kept}
+        unknown = sorted(concerned - known.keys())
+        read = await events.states(db, sender.delivery_id, unknown) if unknown else {}
+        return {**known, **read}
 
     def _tell(
         self,
@@ -148,6 +157,8 @@ class Ingest:
         self.health.heard(sender.delivery_id, sender.cursor.fence.incarnation)
         if not plan.new:
             return
+        before = sender.cursor.stream
+        self.states.keep(sender.delivery_id, before, before + len(plan.new), states)
         newest = max(item.event.timestamp for item in plan.new)
         self.metrics.event_lag.observe(max(0.0, (datetime.now(UTC) - newest).total_seconds()))
         first = sender.cursor.stream + 1

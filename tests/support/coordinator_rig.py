@@ -7,8 +7,8 @@ but the port to ExamDelivery objects, which is a dictionary here.
 import hashlib
 import secrets
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,11 +16,13 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import event
 
 from coordinator.app import create_internal_app, create_metrics_app, create_public_app
 from coordinator.errors import Conflict, NotFound, RuleViolated
 from coordinator.services.runtime import Runtime, open_runtime
 from coordinator.settings import Settings
+from coordinator.store import deliveries
 from exam_contract.base import rfc3339
 from exam_contract.canonical import digest_bytes
 from exam_contract.delivery import ExamDelivery
@@ -189,8 +191,6 @@ class Delivery:
         body: Json = reply.json()
         self.id, self.trust = body["delivery_id"], body["trust"]
         async with self.rig.runtime.database.read() as db:
-            from coordinator.store import deliveries
-
             self.participants = list(await deliveries.names(db, self.id))
         return body
 
@@ -261,6 +261,22 @@ class Delivery:
             json={"events": list(events)},
             headers=self.headers(**headers),
         )
+
+
+@contextmanager
+def counted_statements(rig: Rig) -> Iterator[list[str]]:
+    """Every SQL statement of the coordinator while the context is open."""
+    statements: list[str] = []
+    engine = rig.runtime.database.engine.sync_engine
+
+    def note(*arguments: Any) -> None:
+        statements.append(str(arguments[2]))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 @asynccontextmanager
