@@ -21,7 +21,8 @@ from examctl.errors import (
 )
 from examctl.runtime import Runtime
 
-TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+TIMEOUT = httpx.Timeout(180.0, connect=5.0)
+"""Generous: importing a roster of thousands draws and hashes as many codes."""
 PAGE = 1000
 
 UrlOption = Annotated[
