@@ -9,6 +9,8 @@ export class Problem extends Error {
 }
 
 const TIMEOUT_MS = 15_000;
+/** For imports, where the coordinator hashes codes by the thousand. */
+export const LONG_TIMEOUT_MS = 180_000;
 
 /** Who is signed in, as the page's shell says: {name, csrf_token, may}. */
 export const viewer = readViewer();
@@ -49,15 +51,15 @@ export function withQuery(path, values) {
   return text ? `${path}${path.includes("?") ? "&" : "?"}${text}` : path;
 }
 
-async function request(method, path, body, { signInOn401 = true } = {}) {
-  const response = await reach(method, path, body);
+async function request(method, path, body, { signInOn401 = true, timeoutMs = TIMEOUT_MS } = {}) {
+  const response = await reach(method, path, body, timeoutMs);
   if (response.ok) return response.status === 204 ? null : await response.json();
   const problem = await problemOf(response);
   if (response.status === 401 && signInOn401) goToSignIn();
   throw problem;
 }
 
-async function reach(method, path, body) {
+async function reach(method, path, body, timeoutMs) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && viewer.csrf_token) headers["X-CSRF-Token"] = viewer.csrf_token;
@@ -67,9 +69,9 @@ async function reach(method, path, body) {
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: "same-origin",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     });
-  } catch (error) {
+  } catch {
     throw new Problem({
       code: "coordinator_unreachable",
       title: "The coordinator does not answer",

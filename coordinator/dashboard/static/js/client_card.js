@@ -33,7 +33,7 @@ export function drawClient(card, delivery, nowMs, restart) {
 
 /** [words, tone] */
 export function verdict(delivery, client) {
-  if (ENDED.has(delivery.phase)) return ["Gone, as it should", ""];
+  if (ENDED.has(delivery.phase)) return ["Ended with the delivery", ""];
   if (client.reachable) return ["● Reachable", "good"];
   if (client.reachable === false) return ["✕ Not reachable", "bad"];
   return ["Not started", ""];

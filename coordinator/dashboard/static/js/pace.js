@@ -1,18 +1,21 @@
-// Answers per minute over the last ten minutes, as bars and in words.
+// Answers per minute over the last ten minutes at most, as bars and in words.
 
 import { fill, h, setText, svg } from "./dom.js";
 import { number } from "./format.js";
 
 const SLOT_MS = 10_000;
-const SLOTS = 60;
+const FEWEST_SLOTS = 18;
+const MOST_SLOTS = 60;
+const MINUTE_MS = 60_000;
 
 export class Pace {
   #slots = new Map();
+  #since = null;
   #value;
   #figure;
 
   constructor(card) {
-    this.#value = h("p", {}, h("span", { class: "big" }, "0"), h("span", { class: "muted" }, " answers saved in the last minute"));
+    this.#value = h("p", {}, h("span", { class: "big" }, "0"), " ", h("span", { class: "muted" }));
     this.#figure = h("figure", { "aria-hidden": "true" });
     fill(card, h("h2", {}, "Pace"), this.#value, this.#figure);
   }
@@ -25,11 +28,16 @@ export class Pace {
   }
 
   draw(nowMs) {
+    this.#since ??= nowMs;
     const last = Math.floor(nowMs / SLOT_MS);
-    for (const slot of this.#slots.keys()) if (slot <= last - SLOTS) this.#slots.delete(slot);
-    const values = Array.from({ length: SLOTS }, (_, index) => this.#slots.get(last - SLOTS + 1 + index) ?? 0);
+    for (const slot of this.#slots.keys()) if (slot <= last - MOST_SLOTS) this.#slots.delete(slot);
+    const elapsed = Math.ceil((nowMs - this.#since) / SLOT_MS);
+    const length = Math.min(MOST_SLOTS, Math.max(FEWEST_SLOTS, elapsed));
+    const values = Array.from({ length }, (_, index) => this.#slots.get(last - length + 1 + index) ?? 0);
     const perMinute = values.slice(-6).reduce((sum, value) => sum + value, 0);
     setText(this.#value.firstChild, number(perMinute));
+    const whole = nowMs - this.#since >= MINUTE_MS;
+    setText(this.#value.lastChild, `answers saved ${whole ? "in the last minute" : "since this page opened"}`);
     fill(this.#figure, bars(values));
   }
 }

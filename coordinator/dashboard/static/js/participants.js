@@ -123,8 +123,9 @@ export class Participants {
 
   async #act(kind) {
     const rows = [...this.#grid.selected].map((id) => this.#cohort.get(id)).filter(Boolean);
-    await this.#options.act(kind, rows.length ? rows : undefined);
-    this.#grid.clearSelection();
+    // A cancelled dialog keeps the selection: without one, actions concern everybody.
+    const done = await this.#options.act(kind, rows.length ? rows : undefined);
+    if (done) this.#grid.clearSelection();
   }
 
   #open(row) {

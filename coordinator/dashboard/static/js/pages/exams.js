@@ -1,6 +1,6 @@
 // Exams and their versions; import of a file, with what is wrong named by its place.
 
-import { all, get, may, post, Problem } from "../api.js";
+import { all, get, LONG_TIMEOUT_MS, may, post, Problem } from "../api.js";
 import { byId, fill, h } from "../dom.js";
 import { guarded, show, showProblem } from "../dialogs.js";
 import { dayAndClock, number, plural } from "../format.js";
@@ -37,7 +37,7 @@ async function importFile() {
   byId("import-done").hidden = true;
   const file = byId("file").files[0];
   if (!file) throw new Problem({ title: "No file was chosen", detail: "Choose the exam's JSON file first." });
-  const imported = await post("/api/exams", parse(await file.text(), file.name));
+  const imported = await post("/api/exams", parse(await file.text(), file.name), { timeoutMs: LONG_TIMEOUT_MS });
   byId("import-done").hidden = false;
   fill(byId("import-done"), `${imported.exam_id} ${imported.version} is there, ${plural(imported.items ?? 0, "item")}.`);
   byId("import").reset();

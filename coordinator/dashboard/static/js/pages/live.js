@@ -164,7 +164,9 @@ function drawDeliveryButtons() {
 }
 
 async function act(kind, rows) {
-  if (await actOn(id, kind, rows)) await guarded(refreshProgress);
+  const done = (await actOn(id, kind, rows)) !== null;
+  if (done) await guarded(refreshProgress);
+  return done;
 }
 
 async function steer(verb) {

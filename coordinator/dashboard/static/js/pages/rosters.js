@@ -1,6 +1,6 @@
 // Rosters: import from CSV after a dry run, and the codes, which are shown this once only.
 
-import { all, mayEverywhere, post, Problem } from "../api.js";
+import { all, LONG_TIMEOUT_MS, mayEverywhere, post, Problem } from "../api.js";
 import { parseCsv } from "../csv.js";
 import { byId, fill, h } from "../dom.js";
 import { guarded } from "../dialogs.js";
@@ -51,7 +51,7 @@ async function importFile(dryRun) {
 /** The API counts entries; people look for lines of their file. */
 async function sendRoster(body, dryRun, lines) {
   try {
-    return await post(`/api/rosters${dryRun ? "?dry_run=true" : ""}`, body);
+    return await post(`/api/rosters${dryRun ? "?dry_run=true" : ""}`, body, { timeoutMs: LONG_TIMEOUT_MS });
   } catch (problem) {
     if (problem.errors) problem.errors = problem.errors.map((error) => (error.row === undefined ? error : { ...error, row: lines[error.row - 1] ?? error.row }));
     throw problem;
@@ -113,7 +113,7 @@ function showCodes(name, { participants }, names) {
       h("b", {}, names.get(one.identifier) ?? ""),
       h("span", { class: "muted" }, `Identifier ${one.identifier}`),
       h("p", { class: "access" }, one.access_code),
-      h("p", { class: "hint" }, `Takeover (one use each): ${one.takeover_codes.join("  ")}`),
+      h("p", { class: "hint" }, "Takeover, one use each: ", one.takeover_codes.map((code) => h("span", { class: "takeover" }, code))),
     ),
   );
   const download = h("button", { type: "button", onclick: () => saveCsv(name, participants, names) }, "Download CSV");
