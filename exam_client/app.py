@@ -5,6 +5,7 @@ supervisor starts a successor that recovers. SIGTERM finishes what was accepted 
 """
 
 import asyncio
+import gc
 import signal
 import socket
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from exam_contract.trust import Signed
 BACKLOG = 2048
 GRACEFUL_SECONDS = 8
 KEEP_ALIVE_SECONDS = 75
+GC_THRESHOLDS = (20_000, 20, 100)
 
 log = structlog.get_logger("exam_client")
 
@@ -73,6 +75,7 @@ async def run(settings: Settings) -> int:
     parts = _wire(delivery, sockets)
     if delivery.parts is not None:
         await _start_writing(delivery, delivery.parts)
+    _spare_collections()
     log.info(
         "serving",
         port=sockets[0].getsockname()[1],
@@ -80,6 +83,14 @@ async def run(settings: Settings) -> int:
         incarnation=delivery.state.identity.incarnation,
     )
     return await _run_all(parts)
+
+
+def _spare_collections() -> None:
+    """What exists now lives as long as the process: looking through it again and again for garbage
+    took a tenth of the time under load, in pauses that participants would notice."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _open(settings: Settings, secrets: Secrets) -> Delivery:

@@ -16,7 +16,7 @@ from exam_contract.problems import ProblemCode
 router = APIRouter()
 
 
-def authorised(found: TheHeaders, delivery: TheDelivery) -> None:
+async def authorised(found: TheHeaders, delivery: TheDelivery) -> None:
     """Only the holder of this delivery's control key gets further."""
     key = headers.bearer(found)
     expected = delivery.secrets.control_key.get_secret_value()

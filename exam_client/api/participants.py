@@ -43,17 +43,18 @@ class Nothing(Contract):
     """An empty object."""
 
 
-def delivery_of(request: Request) -> Delivery:
+# Dependencies are coroutines: FastAPI would send each plain function to a thread of a pool.
+async def delivery_of(request: Request) -> Delivery:
     delivery: Delivery = request.app.state.delivery
     return delivery
 
 
-def sign_in_of(request: Request) -> SignIn:
+async def sign_in_of(request: Request) -> SignIn:
     sign_in: SignIn = request.app.state.sign_in
     return sign_in
 
 
-def headers_of(request: Request) -> Headers:
+async def headers_of(request: Request) -> Headers:
     return headers.read(dict(request.scope))
 
 
@@ -62,12 +63,12 @@ TheSignIn = Annotated[SignIn, Depends(sign_in_of)]
 TheHeaders = Annotated[Headers, Depends(headers_of)]
 
 
-def reader(found: TheHeaders, delivery: TheDelivery) -> records.Session:
+async def reader(found: TheHeaders, delivery: TheDelivery) -> records.Session:
     """The session of a request that only reads."""
     return delivery.session(headers.caller(found, cookie_name(delivery)).token)
 
 
-def writer(request: Request, found: TheHeaders, delivery: TheDelivery) -> records.Session:
+async def writer(request: Request, found: TheHeaders, delivery: TheDelivery) -> records.Session:
     """The session of a request that changes something."""
     caller = headers.caller(found, cookie_name(delivery))
     session = delivery.session(caller.token)
@@ -94,7 +95,7 @@ async def start(
     """Exchange a delivery token for a session, or go on with the one that is there. Idempotent."""
     token = headers.bearer(found)
     if token is None or "." not in token:
-        session = reader(found, delivery)
+        session = await reader(found, delivery)
         return _start_reply(delivery, delivery.sitting(session.participant_id))
     if device_id is None:
         raise Refusal(ProblemCode.INVALID_FIELD, "device_id: draw 16 to 64 random characters")

@@ -21,6 +21,9 @@ IDLE_SECONDS = 3.0
 """With nothing to send, the coordinator's health is asked for this often."""
 HEALTH_SECONDS = 2.0
 FRESH_SECONDS = 1.0
+PACE_SECONDS = 0.02
+"""Pushes begin at least this far apart, unless a full batch waits: a request costs much more than
+an event, and the same loop serves participants."""
 
 log = structlog.get_logger("exam_client.sender")
 Outbox = Callable[[int, int], Awaitable[list[tuple[int, bytes]]]]
@@ -47,6 +50,7 @@ class Sender:
         self._asked_at = 0.0
         self._asking = asyncio.Lock()
         self._finished = False
+        self._pushed_at = 0.0
 
     def finish(self) -> None:
         """The outbox is gone: ``run`` returns."""
@@ -96,7 +100,7 @@ class Sender:
             self._refused(refused)
 
     async def _push(self) -> None:
-        after = self.uplink.accepted
+        after, self._pushed_at = self.uplink.accepted, time.monotonic()
         events = await self._outbox(after, MAX_BATCH_EVENTS)
         batch = uplink.cut_batch(events, after, MAX_BATCH_EVENTS, MAX_BATCH_BYTES)
         if self._finished or not batch:
@@ -112,10 +116,8 @@ class Sender:
                 uplink.delay_seconds(self.uplink.failures, random.random())  # noqa: S311  jitter
             )
             return
-        if self.uplink.alarm is None and (
-            not self.uplink.registered or self._last_seq() > self.uplink.accepted
-        ):
-            await asyncio.sleep(0)
+        if self._has_work():
+            await self._keep_pace()
             return
         self._woken.clear()
         try:
@@ -123,6 +125,18 @@ class Sender:
                 await self._woken.wait()
         except TimeoutError:
             return
+        await self._keep_pace()
+
+    def _has_work(self) -> bool:
+        uplink_open = self.uplink.alarm is None
+        return uplink_open and (not self.uplink.registered or self._waiting() > 0)
+
+    def _waiting(self) -> int:
+        return self._last_seq() - self.uplink.accepted
+
+    async def _keep_pace(self) -> None:
+        rest = self._pushed_at + PACE_SECONDS - time.monotonic()
+        await asyncio.sleep(rest if rest > 0 and self._waiting() < MAX_BATCH_EVENTS else 0)
 
     def _refused(self, refused: CoordinatorRefused) -> None:
         expected = refused.members.get("expected_seq")
