@@ -141,7 +141,7 @@ export class Sender {
         dispatch({ type: "conflicted", id, stored: outcome, mine: entry.answer });
         break;
       case "late":
-        dispatch({ type: "late" });
+        dispatch({ type: "late", kept: outcome.quarantined === true });
         break;
       case "refused":
         dispatch({ type: "refused", id, why: sentence(outcome.detail ?? outcome.title) });

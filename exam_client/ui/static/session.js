@@ -158,14 +158,19 @@ export class Session {
       this.#dispatch({ type: "completed", reply });
     } catch (error) {
       this.#dispatch({ type: "submitting", on: false });
-      if (verdict(error) === "session") this.#stop(error.code);
-      else this.#say("problem", error.message);
+      if (verdict(error) === "session") return this.#stop(error.code);
+      this.#say("problem", error.message);
+      if (screenOf(this.#state) === "final") this.#dispatch({ type: "completed", reply: {} });
     }
   }
 
   signOut = async () => {
-    await this.#api.signOut();
-    this.#stop("signed_out");
+    try {
+      await this.#api.signOut();
+    } catch (error) {
+      if (isPassing(error)) return this.#say("problem", error.message);
+    }
+    this.#stop("signed_out"); // a session that had ended before is as good
   };
 
   // Keeping in touch

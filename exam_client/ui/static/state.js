@@ -17,7 +17,7 @@ export const INITIAL = Object.freeze({
   troubles: {}, // id -> why the answer on the screen is not saved
   waiting: new Set(), // ids of questions with edits on the way
   drafts: new Set(), // ids of questions that are being typed into
-  late: 0, // answers that reached the server too late to count
+  late: { kept: 0, refused: 0 }, // edits that reached the server too late to count
   link: "online", // online | offline | full | lost
   savedAt: null,
   timeUp: false,
@@ -65,7 +65,8 @@ const RULES = {
   }),
   refused: (state, { id, why }) => ({ troubles: { ...state.troubles, [id]: why } }),
   conflicted: (state, { id, stored, mine }) => withConflict(state, id, stored, mine),
-  late: (state) => ({ late: state.late + 1 }),
+  late: ({ late }, { kept }) =>
+    ({ late: kept ? { ...late, kept: late.kept + 1 } : { ...late, refused: late.refused + 1 } }),
   link: (_, { link }) => ({ link }),
   timeUp: (_, { timeUp }) => ({ timeUp }),
   submitting: (_, { on }) => ({ submitting: on }),

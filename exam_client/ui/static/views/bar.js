@@ -10,12 +10,13 @@ const LOW_MS = 300_000;
 export function bar(root) {
   const title = h("p", { class: "bar-title" });
   const save = h("span", {});
-  const saveBox = h("p", { class: "save", role: "status" }, icon("check"), icon("offline"), save);
+  const saveBox = h("p", { class: "save" }, icon("check"), icon("offline"), save);
+  const spoken = h("p", { class: "unseen", role: "status" });
   const time = h("span", { class: "digits" });
   const left = h("span", { class: "timer-word" }, "left");
   const timer = h("p", { class: "timer", role: "timer", "aria-label": "Time left" }, icon("clock"), time, left);
   const mark = h("img", { src: "/static/mark.svg", alt: "", width: "28", height: "28" });
-  root.append(h("div", { class: "bar-inner" }, mark, title, saveBox, timer));
+  root.append(h("div", { class: "bar-inner" }, mark, title, saveBox, timer), spoken);
 
   return {
     update(state) {
@@ -25,6 +26,7 @@ export function bar(root) {
       saveBox.hidden = !sitting;
       saveBox.dataset.kind = saveStatus(state).kind;
       say(save, saveWords(saveStatus(state)));
+      say(spoken, sitting ? spokenWords(saveStatus(state), spoken.textContent) : "");
     },
     /** Shows the time left (milliseconds), or nothing for null. */
     tick(leftMs) {
@@ -34,6 +36,13 @@ export function bar(root) {
       say(time, countdown(leftMs));
     },
   };
+}
+
+// Who types must not hear of each save: in a text field only a change of the situation is spoken.
+function spokenWords(status, before) {
+  if (status.kind === "saving") return before;
+  const isTyping = document.activeElement?.matches("input[type=text], textarea");
+  return status.kind === "saved" && isTyping ? "All answers are saved" : saveWords(status);
 }
 
 const answers = (count) => `${count} ${count === 1 ? "answer waits" : "answers wait"} on this device`;

@@ -12,7 +12,7 @@ export function confirmSubmit(session, state) {
     h("p", {}, open.length ? `${open.length} of ${state.order.length} questions have no answer.` : "You have answered every question."),
     jumps("Without an answer", open, session, state),
     jumps("Flagged", flagged, session, state),
-    h("p", {}, "After submitting you cannot change your answers."),
+    h("p", {}, "After submitting, you cannot change your answers."),
   ];
   openDialog("Submit your exam?", content, (close) => [
     button("Go on answering", close),
@@ -26,11 +26,15 @@ export function confirmSubmit(session, state) {
 function jumps(title, ids, session, state) {
   if (!ids.length) return null;
   const jump = (id) =>
-    button(`Question ${numberOf(state, id)}`, (event) => {
+    button(String(numberOf(state, id)), (event) => {
       event.target.closest("dialog").close();
       session.go(id);
-    }, { class: "jump", disabled: !mayGo(state, id) && state.notes.current !== id });
-  return h("section", {}, h("h3", {}, title), h("ul", { class: "jumps" }, ids.map((id) => h("li", {}, jump(id)))));
+    }, {
+      class: "jump",
+      "aria-label": `Question ${numberOf(state, id)}`,
+      disabled: !mayGo(state, id) && state.notes.current !== id,
+    });
+  return h("section", {}, h("h3", {}, `${title} (${ids.length})`), h("ul", { class: "jumps" }, ids.map((id) => h("li", {}, jump(id)))));
 }
 
 /** Asks first where the exam's rules allow no return. */

@@ -65,7 +65,9 @@ export function final(session) {
   };
 }
 
-const key = (state) => [state.late, state.waiting.size].join();
+const key = ({ late, waiting }) => [late.kept, late.refused, waiting.size].join();
+
+const edits = (count) => `${count} ${count === 1 ? "edit" : "edits"} from this device arrived`;
 
 function outcomeOf({ outcome, late, waiting }, session) {
   const { receipt_code: code, ended_at: ended, progress, final_score: score } = outcome;
@@ -78,7 +80,8 @@ function outcomeOf({ outcome, late, waiting }, session) {
     code && h("div", { class: "receipt" }, h("p", { id: "receipt-word" }, "Your receipt code"), h("p", { class: "receipt-code", "aria-labelledby": "receipt-word receipt-code", id: "receipt-code" }, code), copyButton(code)),
     h("dl", { class: "facts" }, facts.map(factRow)),
     h("p", {}, code ? "Write the code down or copy it: it proves that your exam was received." : "Your answers are kept by the exam."),
-    late > 0 && h("p", { class: "trouble" }, `${late} ${late === 1 ? "edit" : "edits"} from this device arrived after the end. The committee sees them, and decides whether they count.`),
+    late.kept > 0 && h("p", { class: "trouble" }, `${edits(late.kept)} after the end, and kept apart: the committee decides whether they count.`),
+    late.refused > 0 && h("p", { class: "trouble" }, `${edits(late.refused)} after the exam was closed, and could not be taken.`),
     waiting.size > 0 && h("p", { class: "trouble" }, "Some answers have not left this device. Keep this page open and tell an invigilator."),
     h("p", { class: "actions" }, button("Sign out", () => session.signOut())),
   ].filter(Boolean);

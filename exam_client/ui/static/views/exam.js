@@ -45,6 +45,9 @@ const SHORTCUTS = {
   previous: step(-1),
   flag: (state, _, session) => session.flag(state.notes.current),
   finish: (_, tools) => tools.submit(),
-  map: () => document.querySelector(".map [aria-current]")?.focus(),
+  map: () => {
+    document.querySelector(".map-fold").open = true;
+    document.querySelector(".map [aria-current]")?.focus();
+  },
   help: (_, tools) => tools.shortcuts(),
 };

@@ -38,10 +38,10 @@ export function messages(root, { urgent }, session) {
   };
 }
 
-// Once the attempt is closed, only what the invigilators say still matters.
+// Once the time is over, only what the invigilators say still matters.
 function wantedIn(state) {
   if (state.entry) return [];
-  const isOver = ["final", "ended"].includes(screenOf(state));
+  const isOver = ["over", "final", "ended"].includes(screenOf(state));
   return state.messages.filter(({ kind }) => !isOver || ["announcement", "problem"].includes(kind));
 }
 

@@ -3,6 +3,8 @@
 import { isAnswered, isFlagged, mayGo, numberOf, unanswered } from "../state.js";
 import { button, h, icon, prose, say } from "./dom.js";
 
+const wide = matchMedia("(min-width: 60rem)");
+
 export function navigator(tools, state) {
   const cells = new Map(state.order.map((id) => [id, cell(id, numberOf(state, id), tools)]));
   const summary = h("p", { class: "map-summary" });
@@ -30,7 +32,6 @@ export function navigator(tools, state) {
 
 // On a narrow screen the map is folded so that the question comes first.
 function folded(inner) {
-  const wide = matchMedia("(min-width: 60rem)");
   const details = h("details", { class: "map-fold", "aria-label": "All questions" }, h("summary", {}, h("h2", {}, "All questions")), inner);
   const fit = () => (details.open = wide.matches);
   wide.addEventListener("change", fit);
@@ -51,10 +52,16 @@ function cell(id, number, tools) {
       element.classList.toggle("answered", now.answered);
       element.classList.toggle("flagged", now.flagged);
       element.disabled = now.shut;
-      if (now.current) element.setAttribute("aria-current", "step");
+      if (now.current) setCurrent(element);
       else element.removeAttribute("aria-current");
     },
   };
+}
+
+// The list scrolls by itself only where it stands beside the question.
+function setCurrent(element) {
+  element.setAttribute("aria-current", "step");
+  if (wide.matches) element.scrollIntoView({ block: "nearest" });
 }
 
 function look(state, id) {

@@ -143,7 +143,7 @@ function waysOn(state, id, tools) {
       { class: "ways" },
       back ? previous : h("span"),
       after === undefined ? finish : next,
-      help,
+      h("div", { class: "ways-help" }, help),
     ),
   };
 }
