@@ -6,12 +6,11 @@ which the event loop wakes people up.
 
 import asyncio
 import random
-from datetime import UTC, datetime
 
-from exam_contract.base import rfc3339
 from examctl.simulation.answering import UnknownQuestionTypeError
 from examctl.simulation.ledger import Begin, End, Ledger
 from examctl.simulation.line import OutOfPatienceError
+from examctl.simulation.notes import now
 from examctl.simulation.sitting import Behaviour, Credentials, GaveUpError, Sitting, Venue
 from examctl.simulation.tally import Tally
 
@@ -25,7 +24,7 @@ async def sit(
     tally: Tally,
 ) -> None:
     """Return when everybody has submitted or given up; the tally is current all the time."""
-    ledger.write(Begin(_now(), venue.delivery_id, seed, len(people)))
+    ledger.write(Begin(now(), venue.delivery_id, seed, len(people)))
     async with asyncio.TaskGroup() as background:
         syncing = background.create_task(ledger.sync_for_ever())
         try:
@@ -34,9 +33,9 @@ async def sit(
                     rng = random.Random(f"{seed}/{who.identifier}")  # noqa: S311 - not a secret
                     one = Sitting(venue, who, behaviour, rng, ledger, tally)
                     crowd.create_task(_sit_one(one, tally))
-            ledger.write(End(_now(), "complete"))
+            ledger.write(End(now(), "complete"))
         except asyncio.CancelledError:
-            ledger.write(End(_now(), "stopped"))
+            ledger.write(End(now(), "stopped"))
             raise
         finally:
             syncing.cancel()
@@ -52,7 +51,3 @@ async def _sit_one(sitting: Sitting, tally: Tally) -> None:
     except UnknownQuestionTypeError as error:
         tally.gave_up[f"unknown question type {error}"] += 1
     tally.moved()
-
-
-def _now() -> str:
-    return rfc3339(datetime.now(UTC))

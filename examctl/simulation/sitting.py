@@ -7,18 +7,16 @@ same command id until the exam-client tells its outcome.
 import asyncio
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from exam_contract.answers import Answer
-from exam_contract.base import rfc3339
-from exam_contract.canonical import digest
 from exam_contract.keys import KeyEntry
 from examctl.simulation.answering import Question, choose, draw_ability
-from examctl.simulation.ledger import Acknowledged, Indeterminate, Invoke, Ledger, Refused
+from examctl.simulation.ledger import Ledger
 from examctl.simulation.line import Line, is_excuse
+from examctl.simulation.notes import Notes
 from examctl.simulation.tally import Tally
-from examctl.simulation.wire import NotSentError, Origin, Reply, WireError
+from examctl.simulation.wire import Origin, Reply, WireError
 
 _SESSION_LOST = frozenset({"session_ended", "unauthenticated", "token_expired"})
 _OVER = frozenset({"deadline_passed", "attempt_closed", "delivery_frozen", "window_closed"})
@@ -80,13 +78,15 @@ class Sitting:
         tally: Tally,
     ) -> None:
         self._venue, self._who, self._behaviour = venue, who, behaviour
-        self._rng, self._ledger, self._tally = rng, ledger, tally
-        self._desk = Line(Origin.parse(venue.coordinator_url), rng, behaviour.patience_seconds)
+        self._rng, self._tally = rng, tally
+        # Apart, so that what the network does never changes what the participant decides.
+        self._chance_rng = random.Random(rng.random())  # noqa: S311 - not a secret
+        self._notes = Notes(ledger, tally)
+        self._desk = self._line_to(venue.coordinator_url)
         self._exam: Line | None = None
         self._ability = draw_ability(rng)
         self._device = self._random_id()
         self._session = ""
-        self._participant = 0
         self._codes = list(who.takeover_codes)
         self._revisions: dict[int, int] = {}
         self._answers: dict[int, Answer] = {}
@@ -115,10 +115,9 @@ class Sitting:
         }
         reply = _good(await self._desk.call("POST", "/api/participant/sign-in", body=body))
         self._desk.connection.drop()
-        self._participant = int(reply.body["participant_id"])
+        self._notes.participant = int(reply.body["participant_id"])
         if self._exam is None:
-            origin = Origin.parse(self._venue.exam_url or reply.body["exam_url"])
-            self._exam = Line(origin, self._rng, self._behaviour.patience_seconds)
+            self._exam = self._line_to(self._venue.exam_url or reply.body["exam_url"])
         return str(reply.body["token"])
 
     async def _enter(self) -> None:
@@ -193,17 +192,18 @@ class Sitting:
         """Send one command until its outcome is known; every step goes to the ledger."""
         limit = self._line.limit()
         for turn in range(1_000_000):
-            self._write_invoke(item, answer, command, send=turn + 1)
+            base = self._revisions.get(item, 0)
+            self._notes.invoked(item, command, answer, base, send=turn + 1)
             try:
                 reply, sent, received = await self._send(item, answer, command, first=turn == 0)
             except WireError as error:
-                self._write_unknown(item, command, error)
+                self._notes.unknown(item, command, error)
                 await self._line.pause(turn, limit, str(error))
                 continue
             if reply.ok:
-                await self._write_acknowledged(item, command, reply, sent, received)
+                await self._notes.acknowledged(item, command, reply, sent, received)
                 return reply
-            self._write_refused(item, command, reply)
+            self._notes.refused(item, command, reply)
             if reply.code in _SESSION_LOST:
                 await self._enter()
             elif not is_excuse(reply):
@@ -222,9 +222,8 @@ class Sitting:
             "base_revision": self._revisions.get(item, 0),
         }
         cuts = first and self._chance(self._behaviour.cut_share)
-        patience = self._rng.uniform(0.0005, 0.005) if cuts else 10.0
+        patience = self._chance_rng.uniform(0.0005, 0.005) if cuts else 10.0
         self._tally.reconnects += cuts
-        self._tally.resends += not first
         loop = asyncio.get_running_loop()
         sent = loop.time()
         self._tally.in_flight += 1
@@ -277,6 +276,9 @@ class Sitting:
             raise GaveUpError("not_signed_in")
         return self._exam
 
+    def _line_to(self, url: str) -> Line:
+        return Line(Origin.parse(url), self._chance_rng, self._behaviour.patience_seconds)
+
     def _authorised(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._session}"}
 
@@ -292,7 +294,7 @@ class Sitting:
         return min(self._rng.expovariate(1 / mean), 5 * mean) if mean > 0 else 0.0
 
     def _random_id(self) -> str:
-        return f"{self._rng.getrandbits(128):032x}"
+        return f"{self._chance_rng.getrandbits(128):032x}"
 
     def _note_revision(self, item: int, answer: Answer, reply: Reply) -> None:
         if item in self._answers:
@@ -302,49 +304,8 @@ class Sitting:
         self._answers[item] = answer
         self._revisions[item] = int(reply.body["revision"])
 
-    def _write_invoke(self, item: int, answer: Answer, command: str, send: int) -> None:
-        base = self._revisions.get(item, 0)
-        self._ledger.write(
-            Invoke(_now(), self._participant, item, command, base, answer, digest(answer), send)
-        )
-
-    async def _write_acknowledged(
-        self, item: int, command: str, reply: Reply, sent: float, received: float
-    ) -> None:
-        told = reply.body
-        entry = Acknowledged(
-            _now(),
-            self._participant,
-            item,
-            command,
-            told["revision"],
-            told["seq"],
-            told["saved_at"],
-            round((received - sent) * 1000, 3),
-        )
-        self._ledger.write(entry)
-        await self._ledger.durable()
-        self._tally.accepted(sent, received)
-
-    def _write_refused(self, item: int, command: str, reply: Reply) -> None:
-        self._ledger.write(
-            Refused(_now(), self._participant, item, command, reply.status, reply.code)
-        )
-
-    def _write_unknown(self, item: int, command: str, error: WireError) -> None:
-        """A command that never left needs no line of its own: its invoke says all."""
-        if not isinstance(error, NotSentError):
-            self._tally.indeterminate += 1
-        self._ledger.write(
-            Indeterminate(_now(), self._participant, item, command, str(error)[:200])
-        )
-
 
 def _good(reply: Reply) -> Reply:
     if not reply.ok:
         raise GaveUpError(reply.code)
     return reply
-
-
-def _now() -> str:
-    return rfc3339(datetime.now(UTC))

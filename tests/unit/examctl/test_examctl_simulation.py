@@ -109,6 +109,14 @@ async def test_the_same_seed_gives_the_same_answers(tmp_path: Path) -> None:
     assert first.current != other.current
 
 
+async def test_what_the_network_does_changes_no_decision(tmp_path: Path) -> None:
+    calm, _, _ = await sit(tmp_path, seed=3)
+    (tmp_path / "stormy").mkdir()
+    faults = Faults(lose_reply_every=3, refuse_every=7, coordinator_away_for=3)
+    stormy, _, _ = await sit(tmp_path / "stormy", faults=faults, seed=3)
+    assert calm.current == stormy.current
+
+
 async def test_the_ledger_says_what_was_asked_before_what_was_told(tmp_path: Path) -> None:
     _, _, lines = await sit(tmp_path)
     assert lines[0]["kind"] == "begin"
