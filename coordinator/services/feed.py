@@ -6,6 +6,7 @@ order, and every sweep interval for deliveries that somebody watches.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -100,7 +101,10 @@ class Feed:
         while True:
             try:
                 async for payload in notify.listen(self._database.dsn, self._connect_timeout):
-                    await self._heard(payload)
+                    if payload == notify.LISTENING:
+                        await self._look_for_news()
+                    else:
+                        await self._heard(payload)
             except DatabaseUnavailable:
                 _log.warning("listen_lost", retry_seconds=_RETRY_SECONDS)
             await asyncio.sleep(_RETRY_SECONDS)
@@ -140,13 +144,15 @@ class Feed:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._sweep_seconds)
-            watched = self._hub.heads()
-            if not watched:
-                continue
-            try:
-                async with self._database.read() as db:
-                    newest = await events.heads(db, sorted(watched))
-            except DatabaseUnavailable:
-                continue
-            for delivery_id, stream in newest.items():
-                self._hub.noticed(delivery_id, stream)
+            with suppress(DatabaseUnavailable):
+                await self._look_for_news()
+
+    async def _look_for_news(self) -> None:
+        """What notices that were lost, or sent before we listened, would have said."""
+        watched = self._hub.heads()
+        if not watched:
+            return
+        async with self._database.read() as db:
+            newest = await events.heads(db, sorted(watched))
+        for delivery_id, stream in newest.items():
+            self._hub.noticed(delivery_id, stream)

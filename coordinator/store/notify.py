@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from coordinator.errors import DatabaseUnavailable
 
 CHANNEL = "medxamion_coordinator"
+LISTENING = ""
 
 
 async def send(db: AsyncConnection, payloads: list[str]) -> None:
@@ -20,7 +21,7 @@ async def send(db: AsyncConnection, payloads: list[str]) -> None:
 
 
 async def listen(dsn: str, connect_timeout_seconds: int) -> AsyncIterator[str]:
-    """Payloads as they arrive; the first is the empty string, said once listening has begun."""
+    """Payloads as they arrive; the first is ``LISTENING``, said once nothing is missed any more."""
     try:
         connection = await psycopg.AsyncConnection.connect(
             dsn,
@@ -30,7 +31,7 @@ async def listen(dsn: str, connect_timeout_seconds: int) -> AsyncIterator[str]:
         )
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}")
-            yield ""
+            yield LISTENING
             async for notice in connection.notifies():
                 yield notice.payload
     except psycopg.OperationalError as error:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from coordinator.core.signing import signing_key, verifies
 from coordinator.errors import DatabaseUnavailable
 from coordinator.services import transfer
+from coordinator.store import transfers
 from exam_contract.canonical import digest_bytes
 from exam_contract.results import TABLES, Receipt
 from exam_contract.trust import RECEIPT_CONTEXT, Signed
@@ -105,7 +106,7 @@ async def test_a_row_that_is_not_as_signed_rolls_everything_back(rig: Rig, spoil
             del row["revision"]
         case "type":
             row["score"] = "100"
-        case "nul":
+        case _:
             row["answer"] = '"\x00"'
     chunks = results.chunks()
 
@@ -172,7 +173,7 @@ async def test_a_death_before_commit_leaves_nothing(
         raise DatabaseUnavailable("the server was killed here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(transfer.transfers, "commit_manifest", dies)
+        patch.setattr(transfers, "commit_manifest", dies)
         assert (await results.post()).status_code == 503
     assert await _stored(rig, results) == {t: [] for t in TABLES}
     assert (await results.post()).status_code == 200
@@ -242,6 +243,5 @@ async def test_200_participants_with_50_items_are_stored_in_under_two_seconds(ri
 async def _stored(rig: Rig, results: Results) -> dict[str, list[dict[str, Any]]]:
     async with rig.runtime.database.read() as db:
         return {
-            table: await transfer.transfers.read_rows(db, results.delivery.id, table)
-            for table in TABLES
+            table: await transfers.read_rows(db, results.delivery.id, table) for table in TABLES
         }
