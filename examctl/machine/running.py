@@ -94,9 +94,9 @@ async def _serve(
                 keepers = [tasks.create_task(process.supervise())]
                 if server is not None:
                     keepers.append(tasks.create_task(database.keep_running(server)))
-                link = f"{options.coordinator_url}/first-admin?token="
+                token = home.new_first_admin_token(options.home)
                 runtime.save()
-                reports.ready(runtime, link + home.new_first_admin_token(options.home))
+                reports.ready(runtime, f"{options.coordinator_url}/first-admin?token={token}")
                 alive = await operator.run(listener, stop)
                 for keeper in keepers:
                     keeper.cancel()

@@ -6,6 +6,7 @@ The same behaviour stands behind the simulated world and behind a real, tiny pro
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from pydantic import BaseModel
 
@@ -19,9 +20,12 @@ from exam_contract.control import (
     StorageStatus,
     TransferStatus,
 )
-from exam_contract.results import TABLES, Receipt, TableSummary
+from exam_contract.results import Receipt, Table, TableSummary
 from exam_contract.trust import Signed
 
+_EMPTY: dict[Table, TableSummary] = {
+    name: TableSummary(count=0, merkle_root=digest([])) for name in get_args(Table)
+}
 CONTENT_DIGEST = digest("the exam")
 ENROLLED = 3
 
@@ -136,7 +140,7 @@ class PretendExam:
             delivery_id=self.delivery_id,
             delivery_uid=self.uid,
             manifest_digest=self.file.manifest or digest(None),
-            tables={name: TableSummary(count=0, merkle_root=digest([])) for name in TABLES},
+            tables=_EMPTY,
             last_seq=0,
             stored_at=datetime.fromisoformat("2026-01-15T12:00:00+00:00"),
         )

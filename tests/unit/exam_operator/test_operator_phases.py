@@ -1,6 +1,7 @@
 """The life of a delivery over a simulated world: each phase, each way out, each way back."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,11 @@ from tests.support.simulated_world import SimulatedWorld
 NOON = deliveries.NOON
 
 
-def world(**spec: object) -> SimulatedWorld:
+def world(**spec: Any) -> SimulatedWorld:
     return SimulatedWorld(stored=deliveries.delivery(**spec))
 
 
-def running_world(**spec: object) -> SimulatedWorld:
+def running_world(**spec: Any) -> SimulatedWorld:
     found = world(**spec)
     found.until(Phase.RUNNING)
     found.settle(1)
