@@ -202,11 +202,11 @@ def _check_csrf(connection: HTTPConnection, session: Session) -> None:
         raise CsrfRefused("send the X-CSRF-Token of GET /api/me")
 
 
-def _runtime(request: Request) -> Runtime:
+async def _runtime(request: Request) -> Runtime:
     return runtime_of(request)
 
 
-def _principal(request: Request) -> Principal:
+async def _principal(request: Request) -> Principal:
     principal: Principal = request.state.principal
     return principal
 
@@ -228,7 +228,7 @@ class Edge:
         return working(self.runtime.database, self.principal.actor)
 
 
-def _edge(runtime: TheRuntime, principal: ThePrincipal) -> Edge:
+async def _edge(runtime: TheRuntime, principal: ThePrincipal) -> Edge:
     return Edge(runtime, principal)
 
 

@@ -4,7 +4,7 @@ Everything else a page shows comes from the REST API and the WebSocket, so that 
 client can't disagree. A page holds no inline script and no inline style, and its policy says so.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,10 +140,10 @@ def _opens(entry: _Entry, grants: tuple[Grant, ...]) -> bool:
 
 def _staff_page(
     environment: Environment, page: Page, viewer_of: Callable[[Request], Viewer]
-) -> Callable[..., HTMLResponse]:
+) -> Callable[[Request], Awaitable[HTMLResponse]]:
     template = environment.get_template(f"{page.module}.html")
 
-    def show(request: Request) -> HTMLResponse:
+    async def show(request: Request) -> HTMLResponse:
         viewer = viewer_of(request)
         return _html(
             template.render(
@@ -161,10 +161,12 @@ def _staff_page(
     return show
 
 
-def _open_page(environment: Environment, page: Page) -> Callable[..., HTMLResponse]:
+def _open_page(
+    environment: Environment, page: Page
+) -> Callable[[Request], Awaitable[HTMLResponse]]:
     template = environment.get_template(f"{page.module}.html")
 
-    def show(request: Request) -> HTMLResponse:
+    async def show(request: Request) -> HTMLResponse:
         return _html(template.render(page=page, delivery_id=request.path_params.get("delivery_id")))
 
     return show
