@@ -14,7 +14,7 @@ from exam_contract.actions import Action
 from exam_contract.control import Desired
 
 
-class SaveAnswer(msgspec.Struct, frozen=True):
+class SaveAnswer(msgspec.Struct, frozen=True, gc=False):
     participant_id: int
     question_id: int
     answer: Any
@@ -133,7 +133,7 @@ Command = (
 )
 
 
-class Saved(msgspec.Struct, frozen=True):
+class Saved(msgspec.Struct, frozen=True, gc=False):
     """An answer that is (or long was) committed; what the reply is made of."""
 
     question_id: int
@@ -144,7 +144,7 @@ class Saved(msgspec.Struct, frozen=True):
     tally: Tally
 
 
-class Late(msgspec.Struct, frozen=True):
+class Late(msgspec.Struct, frozen=True, gc=False):
     """An answer after the deadline: kept, not counted, refused to the sender."""
 
     question_id: int

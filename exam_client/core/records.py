@@ -1,7 +1,8 @@
 """What an exam-client knows of people, attempts and answers: frozen records, never edited.
 
 ``msgspec.Struct`` instead of dataclasses: one is made for every answer, and frozen ones are an
-order of magnitude cheaper. Points are integers in units of ``1 / Paper.scale``, so sums stay exact.
+order of magnitude cheaper. ``gc=False``: they hold no cycles, and very many of them would
+make each collection a pause. Points are integers in units of ``1 / Paper.scale``: sums stay exact.
 """
 
 from fractions import Fraction
@@ -26,7 +27,7 @@ class Person(msgspec.Struct, frozen=True):
     takeover_verifiers: tuple[str, ...]
 
 
-class Sitting(msgspec.Struct, frozen=True):
+class Sitting(msgspec.Struct, frozen=True, gc=False):
     """Where one participant stands, from enrolment to the end of the attempt."""
 
     participant_id: int
@@ -56,7 +57,7 @@ class Sitting(msgspec.Struct, frozen=True):
         return self.state in CLOSED_STATES
 
 
-class Tally(msgspec.Struct, frozen=True):
+class Tally(msgspec.Struct, frozen=True, gc=False):
     """Running sums over a participant's current answers."""
 
     answered: int = 0
@@ -71,7 +72,7 @@ class Tally(msgspec.Struct, frozen=True):
     last_activity: int | None = None
 
 
-class Current(msgspec.Struct, frozen=True):
+class Current(msgspec.Struct, frozen=True, gc=False):
     """The answer in force to one question. ``revision`` 0: none counts yet.
 
     ``top`` is the highest revision ever numbered, late ones that do not count included.
@@ -88,7 +89,7 @@ class Current(msgspec.Struct, frozen=True):
     answered: bool
 
 
-class CommandRecord(msgspec.Struct, frozen=True):
+class CommandRecord(msgspec.Struct, frozen=True, gc=False):
     """The outcome of a command id, for when it is sent again."""
 
     fingerprint: int
@@ -99,7 +100,7 @@ class CommandRecord(msgspec.Struct, frozen=True):
     counted: bool
 
 
-class Session(msgspec.Struct, frozen=True):
+class Session(msgspec.Struct, frozen=True, gc=False):
     """``token_hash`` is all that is ever stored of a session."""
 
     token_hash: str
@@ -109,7 +110,7 @@ class Session(msgspec.Struct, frozen=True):
     ended_at: int | None = None
 
 
-class Binding(msgspec.Struct, frozen=True):
+class Binding(msgspec.Struct, frozen=True, gc=False):
     """The device a token was first used on."""
 
     jti: str

@@ -45,6 +45,8 @@ class Coordinator:
         self._http = httpx.AsyncClient(
             base_url=base_url,
             timeout=_TIMEOUT,
+            # No proxy from the environment: the coordinator is reached directly or not at all.
+            trust_env=False,
             headers={
                 "X-Delivery-Uid": identity.delivery_uid,
                 "X-Pod-Uid": pod_uid,

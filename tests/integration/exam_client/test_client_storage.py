@@ -1,5 +1,6 @@
 """The volume goes away, runs full, or is read by a thief: what is promised holds all the same."""
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -153,7 +154,7 @@ def _fill(path: Path) -> None:
     """Take every block that is free."""
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
     for size in (65_536, 4096):
-        with pytest.raises(OSError, match="No space"):
+        with contextlib.suppress(OSError):
             while True:
                 os.write(descriptor, bytes(size))
     os.close(descriptor)
