@@ -136,14 +136,15 @@ def _last_restart(stored: ExamDelivery) -> str:
 
 def _conditions(stored: ExamDelivery) -> Table:
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE"):
-        shown.add_column(name, overflow="fold")
+    for name in ("CONDITION", "STATUS", "REASON", "SINCE"):
+        shown.add_column(name, no_wrap=True)
+    shown.add_column("MESSAGE", overflow="fold")
     for condition in stored.status.conditions:
         shown.add_row(
             condition.type,
             Text(condition.status, style=_style(condition)),
             condition.reason,
-            _time(condition.last_transition_time),
+            condition.last_transition_time.strftime("%H:%M:%S"),
             Text(condition.message),
         )
     return shown

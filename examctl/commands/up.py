@@ -118,7 +118,8 @@ def _run_here(wanted: Options, output: Output) -> None:
 
 def _show_ready(runtime: Runtime, link: str, output: Output) -> None:
     if output is Output.JSON:
-        console.show_json({**runtime.model_dump(mode="json"), "first_admin_url": link})
+        shown = runtime.model_dump(mode="json", exclude={"postgres_dsn"})
+        console.show_json({**shown, "first_admin_url": link})
         return
     console.out.print(f"[bold green]MedXamion runs[/] in {runtime.home}")
     console.out.print(f"  dashboard     {runtime.coordinator_url}")

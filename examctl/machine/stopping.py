@@ -10,9 +10,10 @@ from pathlib import Path
 
 from exam_contract.delivery import END_PHASES, ExamDelivery
 from exam_contract.delivery_rules import data_validated
+from exam_operator.errors import EdgeError
 from exam_operator.local.objects import ObjectStore
 from exam_operator.local.places import Place
-from exam_operator.local.processes import end_gracefully
+from exam_operator.local.records import end_gracefully
 from examctl.errors import ExamctlError, UnreachableError
 from examctl.machine import coordinator, home
 from examctl.machine.options import postgres_folder
@@ -70,15 +71,14 @@ def _end_up(folder: Path) -> bool:
 
 
 def _end_clients(folder: Path) -> tuple[int, list[str]]:
-    """All at once, then wait: each flushes and checkpoints in its own time."""
-    ended, untransferred = 0, []
-    for stored in _objects(folder):
-        uid = stored.metadata.uid or ""
-        if not _is_over(stored):
-            untransferred.append(stored.metadata.name)
-        if end_gracefully(Place(folder / "deliveries" / uid, uid), _CLIENT_SECONDS):
-            ended += 1
-    return ended, untransferred
+    objects = list(_objects(folder))
+    uids = [stored.metadata.uid or "" for stored in objects]
+    places = [Place(folder / "deliveries" / uid, uid) for uid in uids]
+    try:
+        ended = end_gracefully(places, _CLIENT_SECONDS)
+    except EdgeError as error:
+        raise ExamctlError(str(error)) from error
+    return ended, [stored.metadata.name for stored in objects if not _is_over(stored)]
 
 
 def _objects(folder: Path) -> Iterator[ExamDelivery]:

@@ -19,7 +19,7 @@ import yaml
 
 from exam_contract.delivery import ExamDelivery, Phase
 from exam_operator.local.kernel import identify
-from exam_operator.local.processes import ClientRecord
+from exam_operator.local.records import ClientRecord
 from examctl import main
 from examctl.runtime import Runtime
 from tests.support import authority, deliveries

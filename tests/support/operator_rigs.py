@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from exam_contract.delivery import API_VERSION, ExamDelivery, ExamDeliveryStatus
-from exam_operator.local.processes import ClientRecord
+from exam_operator.local.records import ClientRecord
 from exam_operator.local.service import LocalOperator, listen, local_operator
 from exam_operator.settings import LocalSettings
 from tests.support import deliveries

@@ -115,6 +115,8 @@ def _content(observed: Observed, step: Step) -> Fact | None:
     if client is None:
         waiting = step.phase in (Phase.ASSIGNED, Phase.PREPARING)
         return Fact("ContentReady", "False", "Waiting") if waiting else None
+    if client.storage.state == "erased":
+        return Fact("ContentReady", "False", "Erased")
     wanted = observed.object.spec.exam.content_digest
     if client.content.content_digest not in (None, wanted):
         message = f"the exam-client holds {client.content.content_digest}, the spec asks {wanted}"

@@ -9,58 +9,30 @@ import contextlib
 import os
 import signal
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from exam_contract.base import UtcTime
 from exam_operator.core.world import Exit
 from exam_operator.errors import EdgeError, SecondClient
 from exam_operator.local import durable, kernel, ports
 from exam_operator.local.places import Place
+from exam_operator.local.records import (
+    PREFIX,
+    ClientRecord,
+    ExitRecord,
+    read_record,
+    record_from,
+)
 from exam_operator.settings import LocalSettings
 
 log = structlog.get_logger(__name__)
-_PREFIX = "MEDXAMION_CLIENT_"
 _EXITS_KEPT = 16
 _LOG_BYTES = 10 * 2**20
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE")
-
-
-class ExitRecord(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    at: UtcTime
-    was_ready: bool
-    asked: bool
-    reason: str
-
-
-class ClientRecord(BaseModel):
-    """``client.json``: the exam-client that runs, or ran last."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    pod_uid: str
-    epoch: int
-    port: int
-    template: str
-    started_at: UtcTime
-    pid: int | None = None
-    started_ticks: int = 0
-    boot: str = ""
-    was_ready: bool = False
-    stopping_since: UtcTime | None = None
-    ended: bool = False
-    exits: tuple[ExitRecord, ...] = ()
-
-    @property
-    def identity(self) -> kernel.Identity | None:
-        return kernel.Identity(self.pid, self.started_ticks, self.boot) if self.pid else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +62,7 @@ class ClientProcesses:
         """Take up what runs, or note that it ended, at the operator's start."""
         if place.uid in self._records:
             return
-        record = _read_record(place) or self._lost_record(place)
+        record = read_record(place) or self._lost_record(place)
         if record is None:
             return
         self._records[place.uid] = record
@@ -261,75 +233,27 @@ class ClientProcesses:
             "ADVERTISED_ORIGIN": f"http://{settings.public_host}:{record.port}",
         }
         inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        return {**inherited, **{_PREFIX + name: value for name, value in values.items()}}
+        return {**inherited, **{PREFIX + name: value for name, value in values.items()}}
 
     def _lost_record(self, place: Place) -> ClientRecord | None:
         """The lock is held and the record is gone: the process itself knows who it is."""
         if not kernel.is_locked(place.lock):
             return None
-        found = kernel.find_by_environment(_PREFIX + "DELIVERY_UID", place.uid)
-        return _record_from(found[1], found[0], self._now()) if found else None
+        found = kernel.find_by_environment(PREFIX + "DELIVERY_UID", place.uid)
+        return record_from(found[1], found[0], self._now()) if found else None
 
     def _by_environment(
         self, place: Place, record: ClientRecord
     ) -> tuple[ClientRecord, int | None]:
         """The record was written before the start and never after it: find the process."""
-        found = kernel.find_by_environment(_PREFIX + "DELIVERY_UID", place.uid)
+        found = kernel.find_by_environment(PREFIX + "DELIVERY_UID", place.uid)
         if found is None:
             raise EdgeError(f"{place.lock} is held by an unknown process; end it, or wait for it")
         identity, environment = found
-        fresh = _record_from(environment, identity, self._now())
+        fresh = record_from(environment, identity, self._now())
         record = fresh.model_copy(update={"template": record.template, "exits": record.exits})
         self._save(place, record)
         return record, kernel.open_handle(identity)
-
-
-def end_gracefully(place: Place, timeout_seconds: float) -> bool:
-    """SIGTERM and wait, for whoever holds the folder while no operator runs; never a kill.
-
-    False when none runs. Raises EdgeError when it does not end in time.
-    """
-    record = _read_record(place)
-    handle = kernel.open_handle(record.identity) if record and record.identity else None
-    if record is None or handle is None:
-        return False
-    try:
-        durable.write_private(place.record, _asked(record).model_dump_json().encode())
-        kernel.send(handle, signal.SIGTERM)
-        if not kernel.wait_end(handle, timeout_seconds):
-            raise EdgeError(
-                f"the exam-client of {place.uid} (process {record.pid}) is still saving; its log"
-                f" is {place.log}. It is not killed: run this again, or look at it"
-            )
-    finally:
-        os.close(handle)
-    return True
-
-
-def _asked(record: ClientRecord) -> ClientRecord:
-    return record.model_copy(update={"stopping_since": datetime.now(UTC)})
-
-
-def _record_from(
-    environment: Mapping[str, str], identity: kernel.Identity, now: datetime
-) -> ClientRecord:
-    return ClientRecord(
-        pod_uid=environment[_PREFIX + "POD_UID"],
-        epoch=int(environment[_PREFIX + "EPOCH"]),
-        port=int(environment[_PREFIX + "PORT"]),
-        template="",
-        started_at=now,
-        pid=identity.pid,
-        started_ticks=identity.started,
-        boot=identity.boot,
-        was_ready=True,
-    )
-
-
-def _read_record(place: Place) -> ClientRecord | None:
-    with contextlib.suppress(OSError, ValidationError):
-        return ClientRecord.model_validate_json(place.record.read_bytes())
-    return None
 
 
 def _reason(code: int | None) -> str:
