@@ -31,9 +31,17 @@ class Registered:
 
 
 async def register(
-    work: Work, keyring: Keyring, vault: Vault, uid: str, sent: DeliveryRegistration
+    work: Work,
+    keyring: Keyring,
+    vault: Vault,
+    uid: str,
+    sent: DeliveryRegistration,
+    told: bool = False,
 ) -> Registered:
-    """Idempotent: the first call makes it, later ones say how it is. Raises RuleViolated."""
+    """Idempotent: the first call makes it, later ones say how it is. Raises RuleViolated.
+
+    ``told``: the request that led to it has left the audit entry already.
+    """
     await deliveries.lock_uid(work.db, uid)
     before = await deliveries.by_uid(work.db, uid)
     if before is None:
@@ -46,7 +54,7 @@ async def register(
     if after is None:
         raise NotFound("the delivery is gone")
     changed = before is None or _differs(before, after)
-    if changed:
+    if changed and not told:
         action = "delivery_registered" if before is None else "delivery_reported"
         work.record(action, f"delivery:{delivery_id}", phase=after.phase, epoch=after.epoch)
     else:

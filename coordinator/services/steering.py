@@ -79,7 +79,7 @@ class Steering:
         sent = building.first_registration(made)
         async with working(self.database, "system") as work:
             registered = await registration.register(
-                work, self.keyring, self.vault, made.metadata.uid, sent
+                work, self.keyring, self.vault, made.metadata.uid, sent, told=True
             )
         return made, registered
 

@@ -6,7 +6,7 @@ first request after its return works again.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 from sqlalchemy import text
@@ -26,7 +26,7 @@ class Database:
     """``begin`` for one transaction, ``read`` for statements that stand alone."""
 
     engine: AsyncEngine
-    dsn: str
+    dsn: str = field(repr=False)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:

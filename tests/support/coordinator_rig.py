@@ -61,7 +61,14 @@ class MemoryObjects:
         self.objects[key] = _versioned(wanted)
         return self.objects[key]
 
+    def report(self, **status: Any) -> None:
+        """What the operator writes into every object's status."""
+        for key, stored in self.objects.items():
+            after = stored.status.model_copy(update=status)
+            self.objects[key] = stored.model_copy(update={"status": after})
+
     async def delete(self, namespace: str, name: str) -> None:
+        await self.get(namespace, name)
         del self.objects[namespace, name]
 
 
@@ -90,6 +97,7 @@ class Rig:
     public_app: FastAPI
     operator_key: str
     admin_token: str
+    first_admin_token: str
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
         """Another person's client, without cookies of others."""
@@ -304,6 +312,7 @@ async def coordinator_rig(dsn: str, folder: Path, **settings: Any) -> AsyncItera
             public_app=apps[0],
             operator_key=(folder / "operator.key").read_text(),
             admin_token=token,
+            first_admin_token=(folder / "first-admin").read_text(),
         )
 
 

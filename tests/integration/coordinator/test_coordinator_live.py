@@ -12,7 +12,6 @@ from exam_contract.progress import LiveProgress
 from tests.support.coordinator_rig import Delivery, Rig, coordinator_rig
 from tests.support.coordinator_transfer import sat_delivery
 from tests.support.fake_exam_client import FakeExamClient
-from tests.support.served import served
 from tests.support.waiting import until_async
 
 
@@ -22,13 +21,6 @@ async def rig(pg_dsn: str, tmp_path: Path) -> AsyncIterator[Rig]:
     quick = {"probe_seconds": 0.1, "live_timeout_seconds": 1.0}
     async with coordinator_rig(pg_dsn, tmp_path, **quick) as opened:
         yield opened
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[tuple[FakeExamClient, str]]:
-    fake = FakeExamClient()
-    async with served(fake.app) as address:
-        yield fake, f"http://{address}"
 
 
 async def reachable(rig: Rig, client: tuple[FakeExamClient, str]) -> Delivery:
