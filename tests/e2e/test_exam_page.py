@@ -6,7 +6,15 @@ import re
 from playwright.sync_api import Dialog, Page, Route, expect
 
 from tests.support.exam_hall import Hall, Seat
-from tests.support.sitting import arrived, begin, go_to, message, shows_saved, start_button
+from tests.support.sitting import (
+    arrived,
+    begin,
+    go_to,
+    message,
+    save_state,
+    shows_saved,
+    start_button,
+)
 from tests.support.waiting import until
 
 
@@ -138,11 +146,11 @@ def test_unsaved_answers_survive_a_reload_and_are_saved_later(page: Page, exam: 
     page.get_by_label("Transcutaneous pacing").check()
     go_to(page, 6)
     page.get_by_label("Your answer").fill("A first line.")
-    expect(page.get_by_text("Offline: 2 answers wait on this device")).to_be_visible()
+    expect(save_state(page, "Offline: 2 answers wait on this device")).to_be_visible()
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
     expect(page.get_by_label("Your answer")).to_have_value("A first line.")
-    expect(page.get_by_text("2 answers wait on this device")).to_be_visible()
+    expect(save_state(page, "2 answers wait on this device")).to_be_visible()
     page.unroute("**/exam/answer*")
     shows_saved(page)
     assert exam.stored(page.context) == {"1": "B", "6": "A first line."}
@@ -154,7 +162,7 @@ def test_what_waits_on_the_device_is_encrypted(page: Page) -> None:
     page.route("**/exam/answer*", lambda route: route.abort())
     go_to(page, 5)
     page.get_by_label("Your answer (a few words)").fill("sinus arrhythmia")
-    page.get_by_text("1 answer waits on this device").wait_for()
+    save_state(page, "1 answer waits on this device").wait_for()
     held = page.evaluate(_READ_DATABASE)
     assert held["records"] >= 1
     assert held["plain"] is False
@@ -180,14 +188,16 @@ def test_answers_given_while_the_server_is_down_are_saved_once_when_it_is_back(
     page.get_by_label("Adenosine").check()
     shows_saved(page)
     hall.rig.client.kill()
-    page.get_by_label("Transcutaneous pacing").check()
-    page.keyboard.press("Alt+n")
-    page.get_by_role("group", name="Atria").get_by_label("True").check()
-    page.keyboard.press("Alt+n")
-    page.get_by_label("Verapamil").check()
-    page.get_by_label("Bisoprolol").check()
-    expect(page.get_by_text("Offline: 3 answers wait on this device")).to_be_visible()
-    hall.rig.client.start()
+    try:
+        page.get_by_label("Transcutaneous pacing").check()
+        page.keyboard.press("Alt+n")
+        page.get_by_role("group", name="Atria").get_by_label("True").check()
+        page.keyboard.press("Alt+n")
+        page.get_by_label("Verapamil").check()
+        page.get_by_label("Bisoprolol").check()
+        expect(save_state(page, "Offline: 3 answers wait on this device")).to_be_visible()
+    finally:
+        hall.rig.client.start()
     shows_saved(page)
     assert exam.stored(page.context) == {"1": "B", "2": {"A": True}, "3": ["A", "D"]}
     written = exam.revisions(page.context)
@@ -240,7 +250,7 @@ def test_leaving_with_unsaved_answers_asks_first(page: Page) -> None:
     begin(page)
     page.route("**/exam/answer*", lambda route: route.abort())
     page.get_by_label("Transcutaneous pacing").check()
-    page.get_by_text("1 answer waits on this device").wait_for()
+    save_state(page, "1 answer waits on this device").wait_for()
     asked: list[str] = []
 
     def accept(dialog: Dialog) -> None:

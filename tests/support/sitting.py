@@ -52,5 +52,10 @@ def shows_saved(page: Page) -> None:
     page.locator(".save[data-kind=saved]").wait_for()
 
 
+def save_state(page: Page, text: str) -> Locator:
+    """What the bar says about saving."""
+    return page.locator(".save", has_text=text)
+
+
 def message(page: Page, text: str) -> Locator:
     return page.locator(".message", has_text=text)
