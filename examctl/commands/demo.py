@@ -61,11 +61,12 @@ def demo(
     """
     document = load_exam(exam or EXAMPLES / "exam.json", items)
     _end_cleanly_when_told()
-    with staged(keep=keep) as stage:
+    stays = sys.stdout.isatty() and not stop and output is Output.TEXT
+    with staged(keep=keep, usual_ports=stays) as stage:
         script = Script(document, participants, seed, sabotage, _sitting_seconds(participants))
         found = run_demo(script, stage)
         write_report(found, report, output)
-        if sys.stdout.isatty() and not stop and output is Output.TEXT:
+        if stays:
             _stay(stage)
     if keep:
         console.err.print(f"Kept: {stage.home}", markup=False)
@@ -85,7 +86,7 @@ def demo_samples(
     _end_cleanly_when_told()
     for file, document in documents:
         console.err.print(f"[bold]{file.name}[/]: {len(document.exam.items)} items")
-        with staged(keep=False) as stage:
+        with staged(keep=False, usual_ports=False) as stage:
             script = Script(document, participants, seed, None, _sitting_seconds(participants))
             reports[file.name] = run_demo(script, stage)
         if output is Output.TEXT:

@@ -1,6 +1,7 @@
 """``examctl verify``: the participants' ledger against what PostgreSQL holds, trusting nobody."""
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,12 @@ from examctl.errors import ExamctlError, RefusedError, UnreachableError, Unreada
 from examctl.runtime import Runtime
 from examctl.verification.checks import Verdict
 from examctl.verification.checks import verify as run_checks
-from examctl.verification.database import DeliveryUnknownError, Stored, read_stored
+from examctl.verification.database import (
+    DeliveryUnknownError,
+    Stored,
+    pinned_keys,
+    read_stored,
+)
 from examctl.verification.history import History, LedgerUnreadableError, read_history
 
 
@@ -37,6 +43,14 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option(
+            help="A trust.json kept from the delivery's Secret: believe its keys and not those that"
+            " the database holds.",
+            show_default=False,
+        ),
+    ] = None,
     home: HomeOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -47,9 +61,12 @@ def verify(
     """
     history = load_history(ledger)
     dsn = database_url or Runtime.load(home).postgres_dsn
-    verdict = run_checks(history, load_stored(dsn, delivery or history.delivery_id))
     if delivery is not None and delivery != history.delivery_id:
         raise UnreadableInputError(f"the ledger is of delivery {history.delivery_id}")
+    stored = load_stored(dsn, history.delivery_id)
+    if trust is not None:
+        stored = replace(stored, signing_keys=load_trust(trust))
+    verdict = run_checks(history, stored)
     if output is Output.JSON:
         console.show_json(as_json(verdict))
     else:
@@ -88,6 +105,17 @@ def load_stored(dsn: str, delivery_id: int) -> Stored:
     except psycopg.Error as error:
         told = (str(error).splitlines() or ["it does not answer"])[0]
         raise UnreachableError(f"PostgreSQL: {told}", "check --database-url") from error
+
+
+def load_trust(path: Path) -> dict[str, str]:
+    """The keys of a trust.json. Raises UnreadableInputError."""
+    try:
+        keys = pinned_keys(json.loads(path.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise UnreadableInputError(f"{path} cannot be read: {error}") from error
+    if not keys:
+        raise UnreadableInputError(f"{path} holds no keys", "name a trust.json")
+    return keys
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:

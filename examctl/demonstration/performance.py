@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from exam_contract.delivery import ExamDelivery, Phase
 from exam_contract.keys import ExamDocument, content_digest
 from examctl.commands.exam import upload
 from examctl.commands.roster import import_with_codes
-from examctl.commands.verify import load_history, load_stored
+from examctl.commands.verify import load_history, load_stored, load_trust
 from examctl.coordinator_api import Coordinator
 from examctl.demonstration import drill as drills
 from examctl.demonstration.objects import Objects, fill_example, utc_now
@@ -29,7 +29,7 @@ from examctl.simulation.ledger import Ledger
 from examctl.simulation.people import read_codes
 from examctl.simulation.sitting import Behaviour, Venue
 from examctl.simulation.tally import Tally
-from examctl.verification.checks import verify
+from examctl.verification.checks import Verdict, verify
 
 OBJECT_NAME = "demo"
 _PHASE_SECONDS = 120.0
@@ -63,15 +63,12 @@ class Performance:
         self.seconds[name] = round(time.monotonic() - began, 2)
 
 
-Watch = Callable[[Tally], "contextlib.AbstractContextManager[None]"]
-
-
 def perform(
     script: Script, stage: Stage, show: Callable[[str], None], draw: Callable[[Tally], Any]
 ) -> dict[str, Any]:
     """Run the whole demo and return its report. ``draw`` is a coroutine function for progress."""
     performance = Performance(Tally(script.participants))
-    runtime = stage.runtime
+    runtime, ledger = stage.runtime, stage.home / "ledger.jsonl"
     with Coordinator(runtime.coordinator_url, runtime.cli_token) as coordinator:
         codes = stage.home / "codes.csv"
         with performance.step("import"):
@@ -80,7 +77,7 @@ def perform(
         with performance.step("assign"):
             show("assigning the delivery")
             delivery = _assign(stage, script, roster_id)
-        ledger = stage.home / "ledger.jsonl"
+            keys = load_trust(stage.trust_file())
         with performance.step("sitting"):
             show(f"{script.participants} participants sit the exam")
             with Ledger(ledger) as book, _event_loop() as runner, _first_error():
@@ -91,23 +88,37 @@ def perform(
         bins = _score_bins(coordinator, _delivery_id(delivery))
     with performance.step("verify"):
         show("verifying what PostgreSQL holds")
-        if script.sabotage in (Sabotage.LOSE, Sabotage.DUPLICATE):
-            damage_rows(runtime.postgres_dsn, _delivery_id(delivery), script.sabotage)
-        stored = load_stored(runtime.postgres_dsn, _delivery_id(delivery))
-        verdict = verify(load_history(ledger), stored)
+        verdict = _verify(script, runtime.postgres_dsn, delivery, ledger, keys)
+    course = _course(script, ended, performance.seconds, bins)
+    return make_report(
+        course, performance.tally, performance.drill, verdict, script.seed, script.sabotage
+    )
+
+
+def _verify(
+    script: Script, dsn: str, delivery: ExamDelivery, ledger: Path, keys: dict[str, str]
+) -> Verdict:
+    """The verdict, after the damage that was asked for. ``keys`` were kept from before the exam."""
+    delivery_id = _delivery_id(delivery)
+    if script.sabotage in (Sabotage.LOSE, Sabotage.DUPLICATE):
+        damage_rows(dsn, delivery_id, script.sabotage)
+    stored = replace(load_stored(dsn, delivery_id), signing_keys=keys)
+    return verify(load_history(ledger), stored)
+
+
+def _course(
+    script: Script, ended: ExamDelivery, seconds: dict[str, float], bins: dict[str, int]
+) -> Course:
     exam = script.document.exam
-    course = Course(
+    return Course(
         exam.id,
         exam.title,
         len(exam.items),
-        _delivery_id(delivery),
+        _delivery_id(ended),
         str(ended.status.phase),
         erased=_condition(ended, "CleanupComplete"),
-        seconds=performance.seconds,
+        seconds=seconds,
         score_bins=bins,
-    )
-    return make_report(
-        course, performance.tally, performance.drill, verdict, script.seed, script.sabotage
     )
 
 

@@ -69,9 +69,15 @@ def _scores(report: dict[str, Any]) -> Table:
     table.add_column("participants", justify="right")
     table.add_column("")
     most = max(report["score_bins"].values(), default=0) or 1
-    for label, count in report["score_bins"].items():
+    for label, count in _occupied(report["score_bins"]):
         table.add_row(label, str(count), "█" * round(_WIDTH * count / most))
     return table
+
+
+def _occupied(bins: dict[str, int]) -> list[tuple[str, int]]:
+    """The bins from the first to the last that somebody is in."""
+    taken = [number for number, count in enumerate(bins.values()) if count]
+    return list(bins.items())[taken[0] : taken[-1] + 1] if taken else []
 
 
 def _flaws(report: dict[str, Any]) -> Table:

@@ -1,6 +1,7 @@
 """The demo's own installation: a temporary home, ``examctl up`` as a child, and a clean end.
 
-Ports are free ones unless the usual ones are free, so a demo never disturbs another installation.
+Where somebody will look at the dashboard it takes the usual ports if they are free; otherwise free
+ones, so that a demo never disturbs another installation.
 """
 
 import contextlib
@@ -48,15 +49,21 @@ class Stage:
 
     def exam_client_pid(self) -> int:
         """The process that serves the exam now."""
-        uid = Objects(self.runtime).read(self.object_name).metadata.uid or ""
         # The process edge's own record: the object's status may lag behind a successor.
-        record = json.loads(Place(self.home / "deliveries" / uid, uid).record.read_bytes())
-        return int(record["pid"])
+        return int(json.loads(self._place().record.read_bytes())["pid"])
 
     def coordinator_pid(self) -> int:
         """The coordinator that runs now."""
         record = json.loads((self.home / "coordinator.json").read_bytes())
         return int(record["pid"])
+
+    def trust_file(self) -> Path:
+        """The delivery's ``trust.json``; gone after the clean-up."""
+        return self._place().secret / "trust.json"
+
+    def _place(self) -> Place:
+        uid = Objects(self.runtime).read(self.object_name).metadata.uid or ""
+        return Place(self.home / "deliveries" / uid, uid)
 
     def first_admin_link(self) -> str:
         """The one-time link to the dashboard."""
@@ -65,11 +72,14 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(*, keep: bool) -> Iterator[Stage]:
+def staged(*, keep: bool, usual_ports: bool) -> Iterator[Stage]:
     """Everything up; at the end everything ended and, unless ``keep``, removed."""
     home = Path(tempfile.mkdtemp(prefix="medxamion-demo-"))
     try:
-        with _own_database() as environment, _up(home, environment) as stage:
+        with (
+            _own_database() as environment,
+            _up(_command(home, usual_ports), home, environment) as stage,
+        ):
             yield stage
     finally:
         if not keep:
@@ -114,10 +124,10 @@ def _with_database(dsn: str, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _up(home: Path, environment: dict[str, str]) -> Iterator[Stage]:
+def _up(command: list[str], home: Path, environment: dict[str, str]) -> Iterator[Stage]:
     with (home / "up.log").open("wb") as log:
         process = subprocess.Popen(
-            _command(home),
+            command,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -131,8 +141,8 @@ def _up(home: Path, environment: dict[str, str]) -> Iterator[Stage]:
         _end(home, process)
 
 
-def _command(home: Path) -> list[str]:
-    main, internal, metrics, edge = _ports()
+def _command(home: Path, usual_ports: bool) -> list[str]:
+    main, internal, metrics, edge = _ports(usual_ports)
     first, last = _client_ports()
     return [
         sys.executable, "-m", "examctl", "up", "--home", str(home),
@@ -141,8 +151,8 @@ def _command(home: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _ports() -> tuple[int, ...]:
-    if all(_is_free(port) for port in USUAL_PORTS):
+def _ports(usual: bool) -> tuple[int, ...]:
+    if usual and all(_is_free(port) for port in USUAL_PORTS):
         return USUAL_PORTS
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in USUAL_PORTS]
@@ -153,8 +163,8 @@ def _ports() -> tuple[int, ...]:
 
 def _client_ports() -> tuple[int, int]:
     """A few ports whose control ports are free as well."""
-    for first in range(8235, 8990, 5):
-        wanted = range(first, first + 5)
+    for first in range(8235, 8980, 10):
+        wanted = range(first, first + 10)
         if all(_is_free(port) and _is_free(port + _CONTROL_OFFSET) for port in wanted):
             return wanted[0], wanted[-1]
     raise ExamctlError("no ports from 8235 to 8999 are free", "end other exam-clients first")

@@ -75,6 +75,15 @@ class Stored:
     audit_log: list[Row]
 
 
+def pinned_keys(trust: object) -> dict[str, str]:
+    """``kid`` to key out of a ``trust.json`` that was kept outside the database."""
+    keys = trust.get("keys") if isinstance(trust, dict) else None
+    try:
+        return {str(key["kid"]): str(key["x"]) for key in keys or []}
+    except (TypeError, KeyError):
+        return {}
+
+
 class DeliveryUnknownError(ValueError):
     """The database holds no delivery of that id."""
 

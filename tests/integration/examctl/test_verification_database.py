@@ -148,7 +148,32 @@ def test_the_command_exits_0_only_when_everything_holds(
     assert run(arguments) == 1
     said = json.loads(capsys.readouterr().out)
     assert (said["lost"], said["stored"]) == (1, 14)
-    assert run([*arguments, "--delivery", "99"]) == 3
+    assert run([*arguments, "--delivery", "99"]) == 2
+
+
+def test_kept_keys_are_believed_instead_of_the_database(
+    database: Connection, pg_dsn: str, made: Transferred, tmp_path: Path
+) -> None:
+    ledger, trust = tmp_path / "ledger.jsonl", tmp_path / "trust.json"
+    ledger.write_bytes(b"".join(ledger_bytes(made.lines)))
+    arguments = ["verify", "--ledger", str(ledger), "--database-url", pg_dsn]
+    arguments += ["--trust", str(trust)]
+    (kid, x), *_ = made.stored.signing_keys.items()
+    trust.write_text(json.dumps({"issuer": "i", "keys": [{"kid": kid, "x": x}]}))
+    assert run(arguments) == 0
+    forged = made.stored.client_keys[(2, 3)][1]
+    trust.write_text(json.dumps({"issuer": "i", "keys": [{"kid": kid, "x": forged}]}))
+    assert run(arguments) == 1
+    trust.write_text("{}")
+    assert run(arguments) == 2
+
+
+def test_another_delivery_than_the_ledgers_is_not_in_the_database(
+    database: Connection, pg_dsn: str, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    ledger.write_text('{"kind": "begin", "delivery_id": 99, "format": 1}\n')
+    assert run(["verify", "--ledger", str(ledger), "--database-url", pg_dsn]) == 3
 
 
 def test_an_audit_log_edited_by_its_owner_is_found(
