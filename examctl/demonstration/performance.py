@@ -181,7 +181,7 @@ def _behaviour(script: Script) -> Behaviour:
     return Behaviour(
         think_seconds=script.sitting_seconds * 0.6 / steps,
         arrival_seconds=script.sitting_seconds / 3,
-        patience_seconds=90.0,
+        patience_seconds=300.0,
     )
 
 

@@ -12,6 +12,8 @@ from examctl.simulation.wire import Connection, Origin, Reply, WireError
 
 RETRIED_CODES = frozenset({"not_ready", "stopping", "not_registered", "too_many_attempts"})
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_REPLY_SECONDS = 30.0
+"""Longer than any service should take: giving up early only makes it do the work again."""
 
 
 class OutOfPatienceError(Exception):
@@ -39,7 +41,9 @@ class Line:
         for turn in range(1_000_000):
             reason = "no reply"
             try:
-                reply = await self.connection.request(method, path, headers=headers, body=body)
+                reply = await self.connection.request(
+                    method, path, headers=headers, body=body, timeout_seconds=_REPLY_SECONDS
+                )
                 if not is_excuse(reply):
                     return reply
                 reason = reply.code
