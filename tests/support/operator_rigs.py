@@ -121,11 +121,21 @@ class ProcessRig:
         await self.start_operator()
         await until_async(self._answers, what="the loopback API")
 
-    async def call(self, method: str, path: str = "", body: object = None) -> httpx.Response:
+    async def call(
+        self,
+        method: str,
+        path: str = "",
+        body: object = None,
+        *,
+        token: str = TOKEN,
+        content: bytes | None = None,
+    ) -> httpx.Response:
         base = f"http://127.0.0.1:{self.port}/apis/{API_VERSION}/namespaces/default/examdeliveries"
-        headers = {"Authorization": f"Bearer {TOKEN}"}
+        headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
-            return await http.request(method, base + path, json=body, headers=headers)
+            return await http.request(
+                method, base + path, json=body, content=content, headers=headers
+            )
 
     async def create(self, name: str = "morning", **spec: Any) -> ExamDelivery:
         now = datetime.now(UTC)
@@ -184,6 +194,11 @@ class ProcessRig:
     async def exam_client(self) -> str | None:
         record = await self.record()
         return record.pod_uid if _runs(record) else None
+
+    async def exam_client_or_none(self) -> str | None:
+        """Like ``exam_client``, where there may never have been one."""
+        there = (await self.folder() / "client.json").exists()
+        return await self.exam_client() if there else None
 
     async def is_erased(self) -> bool:
         folder = await self.folder()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+import structlog
 import yaml
 from pydantic import ValidationError
 
@@ -17,6 +18,8 @@ from exam_contract.delivery import ExamDelivery, ExamDeliveryStatus, ObjectMeta
 from exam_operator.core.world import Key
 from exam_operator.errors import EdgeError, ObjectConflict, ObjectUnknown, Stale
 from exam_operator.local import admission, durable
+
+log = structlog.get_logger(__name__)
 
 
 class ObjectStore:
@@ -96,9 +99,16 @@ class ObjectStore:
             stored = self._objects.get(key)
             if stored is None or stored.metadata.uid != uid:
                 raise Stale("the object is gone")
-            self._store(
-                stored.model_copy(update={"status": status, "metadata": _raised(stored.metadata)})
+            wanted = stored.model_copy(
+                update={"status": status, "metadata": _raised(stored.metadata)}
             )
+            try:
+                self._store(wanted)
+            except EdgeError as error:
+                # On a full disk recovery goes on from memory: an exam matters more than its
+                # status, and the running process and the coordinator know the epoch too.
+                log.error("status.not_written", delivery=key.name, reason=str(error))
+                self._objects[key] = wanted
 
     def remove(self, key: Key) -> None:
         """Let go of an object; idempotent."""
@@ -110,9 +120,9 @@ class ObjectStore:
 
     def _store(self, wanted: ExamDelivery) -> ExamDelivery:
         path = self._path(key_of(wanted))
-        durable.make_private_folder(path.parent)
         text = yaml.safe_dump(wanted.to_dict(), sort_keys=False, allow_unicode=True)
         try:
+            durable.make_private_folder(path.parent)
             durable.write_private(path, text.encode())
         except OSError as error:
             raise EdgeError(f"{path} can't be written: {error.strerror}") from error

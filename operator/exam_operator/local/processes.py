@@ -71,6 +71,7 @@ class ClientProcesses:
             record, handle = self._by_environment(place, record)
         if handle is not None:
             self._watch(place, handle)
+            self._save(place, record)
             log.info("client.adopted", delivery_uid=place.uid, pid=record.pid, epoch=record.epoch)
         elif not record.ended:
             self._note_end(place, None)
