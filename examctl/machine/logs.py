@@ -1,8 +1,10 @@
 """The log of ``examctl up``: JSON lines in a file that is rotated, never on the terminal."""
 
+import contextlib
 import logging
 import logging.handlers
 import os
+from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -11,16 +13,28 @@ import structlog
 _BYTES, _KEPT = 5 * 2**20, 2
 
 
-def configure(path: Path) -> None:
-    """Send structlog, and the warnings of libraries, to the file."""
+@contextlib.contextmanager
+def to_file(path: Path) -> Iterator[None]:
+    """Send structlog, and the warnings of libraries, to the file for as long as this lasts."""
     path.touch(mode=0o600)
-    handler = _PrivateFile(path, maxBytes=_BYTES, backupCount=_KEPT)
+    root, handler = logging.getLogger(), _PrivateFile(path, maxBytes=_BYTES, backupCount=_KEPT)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    root = logging.getLogger()
+    before = root.handlers[:], root.level, structlog.get_config()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     for noisy in ("httpx", "httpcore", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    _configure()
+    try:
+        yield
+    finally:
+        root.handlers[:], level, configuration = before
+        root.setLevel(level)
+        structlog.configure(**configuration)
+        handler.close()
+
+
+def _configure() -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
@@ -33,7 +47,6 @@ def configure(path: Path) -> None:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
 
 

@@ -49,8 +49,8 @@ class Reports:
 def run_up(options: Options, reports: Reports) -> Ended:
     """Run until SIGTERM or Ctrl-C. Raises ExamctlError in words when it can't start."""
     home.prepare(options.home)
-    with home.owned(options.home):
-        logs.configure(options.home / "logs" / "operator.log")
+    log_file = options.home / "logs" / "operator.log"
+    with home.owned(options.home), logs.to_file(log_file):
         _no_core_dumps()
         home.ensure_secrets(options.home)
         _check_ports(options)
