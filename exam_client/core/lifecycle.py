@@ -106,15 +106,21 @@ def tick(draft: Draft, paper: Paper | None, command: Tick) -> None:
     if paper is not None and not frozen:
         attempts.sweep(draft, paper)
         _open_when_due(draft)
+    if not frozen:
+        # The manifest is sealed over frozen rows: a page that is still open must not change them.
+        _keep_presence(draft, command)
+    if command.delivered_seq != draft.whole.delivered_seq:
+        draft.change_whole(delivered_seq=command.delivered_seq)
+    draft.mark = draft.now
+
+
+def _keep_presence(draft: Draft, command: Tick) -> None:
     for participant_id, (at, number) in command.presence.items():
         tally = draft.tally(participant_id)
         latest = max(at, tally.last_activity or 0)
         draft.tallies[participant_id] = _replace(
             tally, last_activity=latest, current_question=number or tally.current_question
         )
-    if command.delivered_seq != draft.whole.delivered_seq:
-        draft.change_whole(delivered_seq=command.delivered_seq)
-    draft.mark = draft.now
 
 
 def set_storage(draft: Draft, full: bool) -> None:

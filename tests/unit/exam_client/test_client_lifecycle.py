@@ -99,6 +99,17 @@ def test_who_was_over_before_the_outage_gets_nothing_from_it() -> None:
     assert core.sitting(1).credited == 0
 
 
+def test_a_page_left_open_changes_nothing_that_a_manifest_was_sealed_over() -> None:
+    core = Core()
+    core.sit(1)
+    core.run(commands.SetDesired(core.desired(Mode.TRANSFER)))
+    core.run(commands.Freeze())
+    sealed = core.state.tallies.get(1)
+    core.later(5)
+    core.run(commands.Tick(presence={1: (core.now, 2)}, delivered_seq=0))
+    assert core.state.tallies.get(1) == sealed
+
+
 def test_a_clock_that_went_back_credits_nothing() -> None:
     core = Core()
     core.sit(1)
