@@ -21,6 +21,7 @@ COORDINATOR_KILL_AT = 0.4
 """Share of the participants that have signed in when the coordinator is killed."""
 _RECOVERY_LIMIT_SECONDS = 90.0
 _DEATH_LIMIT_SECONDS = 10.0
+_DRAIN_SECONDS = 0.05
 Found = TypeVar("Found")
 
 
@@ -57,14 +58,15 @@ async def kill_coordinator_once(load: Load, processes: Processes, drill: Drill) 
     wanted = int(load.tally.participants * COORDINATOR_KILL_AT)
     pid = await asyncio.to_thread(processes.coordinator_pid)
     await _until(lambda: load.tally.signed_in >= wanted, load.tally)
-    before = load.tally.signed_in
-    if before == load.tally.participants:
+    if load.tally.signed_in == load.tally.participants:
         return
     began = asyncio.get_running_loop().time()
     drill.coordinator_kills += 1
     await _kill(pid)
-    before = load.tally.signed_in
-    await _limited(_until(lambda: load.tally.signed_in > before, load.tally), "coordinator")
+    # Replies of the dead one that had reached us already are read meanwhile.
+    await asyncio.sleep(_DRAIN_SECONDS)
+    before = load.tally.admitted
+    await _limited(_until(lambda: load.tally.admitted > before, load.tally), "coordinator")
     drill.coordinator_recovery_seconds.append(_since(began))
 
 

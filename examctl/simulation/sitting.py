@@ -116,6 +116,8 @@ class Sitting:
         reply = _good(await self._desk.call("POST", "/api/participant/sign-in", body=body))
         self._desk.connection.drop()
         self._notes.participant = int(reply.body["participant_id"])
+        self._tally.admitted += 1
+        self._tally.moved()
         if self._exam is None:
             self._exam = self._line_to(self._venue.exam_url or reply.body["exam_url"])
         return str(reply.body["token"])

@@ -13,6 +13,8 @@ class Tally:
     """Shared by all participants of one simulation (one event loop, no locks)."""
 
     participants: int
+    admitted: int = 0
+    """Sign-ins that the coordinator granted, those of device changes included."""
     signed_in: int = 0
     started: int = 0
     completed: int = 0

@@ -134,6 +134,7 @@ async def test_the_coordinator_is_killed_while_people_sign_in() -> None:
             async with asyncio.timeout(10):
                 while not drill.coordinator_recovery_seconds:
                     tally.signed_in += 1
+                    tally.admitted += 1
                     tally.moved()
                     await asyncio.sleep(0.005)
         assert processes.spawned[0].wait(5) == -9
