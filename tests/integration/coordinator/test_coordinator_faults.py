@@ -1,24 +1,20 @@
 """Bad input, a lost database, a process that can't start: always words, never a traceback."""
 
-import os
 import secrets
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from socket import socket
 
-import httpx
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from coordinator.store import migrate
+from tests.support.coordinator_process import free_port, process, until_ready
 from tests.support.coordinator_rig import Rig
-from tests.support.waiting import until, until_async
+from tests.support.waiting import until_async
 
 
 @pytest.mark.parametrize(
@@ -127,33 +123,6 @@ def test_migrating_twice_and_at_once_changes_nothing(pg_dsn: str) -> None:
     assert found == [(migrate.newest(),)]
 
 
-@contextmanager
-def process(folder: Path, dsn: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
-    """``python -m coordinator`` on free ports."""
-    (folder / "secret").write_bytes(b"s" * 32)
-    environment = {
-        **{name: value for name, value in os.environ.items() if "COORDINATOR" not in name},
-        "MEDXAMION_COORDINATOR_DATABASE_URL": dsn,
-        "MEDXAMION_COORDINATOR_SECRET_FILE": str(folder / "secret"),
-        **{
-            f"MEDXAMION_COORDINATOR_{name}": "0"
-            for name in ("PORT", "INTERNAL_PORT", "METRICS_PORT")
-        },
-        **{f"MEDXAMION_COORDINATOR_{name}": value for name, value in settings.items()},
-    }
-    log = (folder / "log").open("w+")
-    with (
-        log,
-        subprocess.Popen(
-            [sys.executable, "-m", "coordinator"], env=environment, stderr=log, text=True
-        ) as started,
-    ):
-        try:
-            yield started
-        finally:
-            started.kill()
-
-
 @pytest.mark.parametrize(
     ("settings", "code", "word"),
     [
@@ -196,18 +165,9 @@ def test_a_taken_port_and_an_old_schema_are_told(
 
 
 def test_the_process_serves_and_ends_with_sigterm(tmp_path: Path, pg_dsn: str) -> None:
-    with closing(socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with process(tmp_path, pg_dsn, METRICS_PORT=str(port), MIGRATE="true") as started:
-
-        def ready() -> bool:
-            try:
-                return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
-            except httpx.TransportError:
-                return False
-
-        until(ready, seconds=60, what="the coordinator's start")
+        until_ready(port)
         began = time.monotonic()
         started.send_signal(signal.SIGTERM)
         assert started.wait(timeout=30) == 0
