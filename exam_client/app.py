@@ -147,6 +147,8 @@ def _open_parts(delivery: Delivery, opened: journal.Journal) -> Open:
     state = delivery.state
 
     async def outbox(after: int, limit: int) -> list[tuple[int, bytes]]:
+        if delivery.parts is None:
+            return []
         recent = list(state.recent)
         if recent and recent[0][0] <= after + 1:
             start = after + 1 - recent[0][0]

@@ -10,6 +10,7 @@ ExamClientError
     StorageFailed       a commit whose outcome nobody knows; the process ends and recovers
     StorageFull         a commit that failed for want of space; nothing was written
     StorageLost         the files of the delivery are not where they were
+    EraseFailed         a file of the delivery could not be destroyed yet
     BundleRefused       a bundle that must not be used; the message says why
     CoordinatorRefused  the coordinator answered a request with a problem
     CoordinatorAway     the coordinator could not be reached, or did not answer in time
@@ -67,6 +68,10 @@ class StorageFull(ExamClientError):
 
 class StorageLost(ExamClientError):
     """Path and descriptor of the file or its log no longer agree."""
+
+
+class EraseFailed(ExamClientError):
+    """Something of the delivery is still on the volume."""
 
 
 class BundleRefused(ExamClientError):

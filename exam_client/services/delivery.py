@@ -35,7 +35,7 @@ class Open:
 
 @dataclass(slots=True)
 class Delivery:
-    """``parts`` is None once the delivery is erased."""
+    """``parts`` is None from the erase on; ``erased`` once nothing is left on the volume."""
 
     settings: Settings
     secrets: Secrets
@@ -46,6 +46,7 @@ class Delivery:
     state: State
     parts: Open | None
     stopping: bool = False
+    erased: bool = False
     erased_receipt: Signed | None = None
     bundle_trouble: str | None = "the bundle has not been fetched yet"
     transfer_trouble: str | None = None
@@ -58,13 +59,13 @@ class Delivery:
     async def submit(self, command: Command) -> Any:
         """The outcome of a command, once it is durable. Raises Refusal."""
         if self.parts is None:
-            raise erased()
+            raise already_erased()
         return await self.parts.writer.submit(command)
 
     def paper(self) -> Paper:
         """The compiled bundle. Raises Refusal while there is none."""
         if self.state.closed:
-            raise erased()
+            raise already_erased()
         paper = self.state.paper
         if paper is None:
             raise Refusal(
@@ -78,7 +79,7 @@ class Delivery:
         if token is None:
             raise Refusal(ProblemCode.UNAUTHENTICATED, "open the exam with GET /exam/start")
         if self.state.closed:
-            raise erased()
+            raise already_erased()
         session = self.state.sessions.get(session_hash(token))
         if session is None:
             raise Refusal(ProblemCode.UNAUTHENTICATED, "this session is unknown; sign in again")
@@ -118,5 +119,5 @@ def session_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def erased() -> Refusal:
+def already_erased() -> Refusal:
     return Refusal(ProblemCode.DELIVERY_FROZEN, "this delivery was handed over and erased")

@@ -4,6 +4,7 @@ A small marker with the receipt (nothing of the exam) is written first, so that 
 half-way goes on erasing instead of making a new file.
 """
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import structlog
 
 from exam_client.core import records
 from exam_client.core.state import State
+from exam_client.errors import EraseFailed
 from exam_client.services.delivery import Delivery, Open
 from exam_client.store import volume
 from exam_contract.control import Counts, Mode
@@ -30,14 +32,22 @@ async def erase(delivery: Delivery, parts: Open) -> None:
     delivery.erased_receipt = Signed.model_validate_json(transfer.receipt)
     delivery.parts = None
     parts.sender.finish()
-    parts.reader.close()
-    await parts.writer.call(lambda: _destroy(parts, delivery.state))
+    await asyncio.get_running_loop().run_in_executor(None, parts.reader.close)
+    await parts.writer.call(lambda: _forget(parts, delivery.state))
     delivery.looked_at, delivery.last_seen = {}, {}
-    log.info("erased")
 
 
-async def confirm_erased(delivery: Delivery) -> bool:
-    """Tell the coordinator, until it knows. True when there was something to do."""
+async def finish(delivery: Delivery) -> bool:
+    """Leave nothing on the volume, then tell the coordinator. True when there was work to do."""
+    if not delivery.erased:
+        await asyncio.get_running_loop().run_in_executor(None, _shred, delivery)
+        delivery.erased = True
+        log.info("erased")
+        return True
+    return await _confirm(delivery)
+
+
+async def _confirm(delivery: Delivery) -> bool:
     transfer = delivery.state.whole.transfer
     if transfer.state == "erased" or transfer.manifest_digest is None:
         return False
@@ -52,12 +62,11 @@ async def confirm_erased(delivery: Delivery) -> bool:
 
 
 def resume(folder: Path, identity: records.Identity) -> tuple[State, Signed] | None:
-    """A volume that was erased, or half so: finish it. None when the delivery lives."""
+    """A volume that was erased, or half so; ``finish`` does the rest. None: the delivery lives."""
     path = folder / volume.ERASED_MARKER
     if not path.exists():
         return None
     marker: dict[str, Any] = json.loads(path.read_text())
-    volume.shred(folder, volume.all_files(folder))
     state = State(
         records.Identity(
             delivery_id=identity.delivery_id,
@@ -95,9 +104,15 @@ def _marker(state: State, receipt: str) -> bytes:
     return json.dumps(marker).encode()
 
 
-def _destroy(parts: Open, state: State) -> None:
+def _forget(parts: Open, state: State) -> None:
     """On the writer's thread, between batches: nothing is written after this."""
-    journal = parts.writer.journal
-    journal.connection.close()
+    parts.writer.journal.connection.close()
     state.drop_content()
-    volume.shred(journal.place.folder, volume.all_files(journal.place.folder))
+
+
+def _shred(delivery: Delivery) -> None:
+    folder = delivery.settings.volume_dir.resolve()
+    try:
+        volume.shred(folder, volume.all_files(folder))
+    except OSError as error:
+        raise EraseFailed(f"{folder}: {error.strerror}; free it, it is tried again") from None

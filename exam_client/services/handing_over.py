@@ -15,7 +15,7 @@ from exam_client.core import commands, handover, trust, uplink
 from exam_client.core.handover import Chunk
 from exam_client.errors import CoordinatorAway, CoordinatorRefused, ExamClientError, Refusal
 from exam_client.services import erasing
-from exam_client.services.delivery import Delivery, Open, erased
+from exam_client.services.delivery import Delivery, Open, already_erased
 from exam_contract.control import Desired, Mode
 from exam_contract.problems import ProblemCode
 from exam_contract.results import Manifest, MissingChunks, Table, manifest_digest
@@ -73,7 +73,7 @@ class HandingOver:
         delivery = self._delivery
         parts, whole = delivery.parts, delivery.state.whole
         if parts is None:
-            return await erasing.confirm_erased(delivery)
+            return await erasing.finish(delivery)
         if whole.mode in (Mode.PREPARE, Mode.RUN):
             return False
         if whole.frozen_at is None:
@@ -180,7 +180,7 @@ class HandingOver:
 
     async def _mark(self, state: Any, **members: Any) -> None:
         if self._delivery.parts is None:
-            raise erased()
+            raise already_erased()
         await self._delivery.submit(commands.SetTransfer(state=state, members=members))
 
     @staticmethod

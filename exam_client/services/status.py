@@ -85,7 +85,9 @@ def content(delivery: Delivery) -> ContentStatus:
 
 def storage(delivery: Delivery) -> StorageStatus:
     if delivery.parts is None:
-        return StorageStatus(state="erased")
+        if delivery.erased:
+            return StorageStatus(state="erased")
+        return StorageStatus(state="ok", reason="being erased")
     writer = delivery.parts.writer
     if writer.lost is not None:
         return StorageStatus(state="lost", reason=writer.lost)
@@ -101,7 +103,7 @@ def transfer(delivery: Delivery) -> TransferStatus:
     if delivery.parts is None:
         whole = delivery.state.whole.transfer
         return TransferStatus(
-            state="erased",
+            state="erased" if delivery.erased else "receipted",
             manifest_digest=whole.manifest_digest,
             receipt=delivery.erased_receipt,
             error=delivery.transfer_trouble,

@@ -23,6 +23,7 @@ def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     rig = client_process.rig(tmp_path_factory.mktemp("away"))
     rig.client.start_ready(bundle=rig.bundle)
     rig.coordinator.stop()
+    until(lambda: rig.client.status().coordinator_reachable is False, what="the absence")
     yield rig
     rig.close()
 
