@@ -4,7 +4,7 @@ import { chip, fill, h } from "./dom.js";
 import { ago, NOTHING, number } from "./format.js";
 import { DELIVERY_ACTIONS } from "./actions.js";
 
-const ENDED = new Set(["CleanedUp", "Aborted", "Failed"]);
+export const ENDED = new Set(["CleanedUp", "Aborted", "Failed"]);
 
 /** `restart`: what the button does; null hides it. Focus survives, since only changes are drawn. */
 export function drawClient(card, delivery, nowMs, restart) {

@@ -62,7 +62,7 @@ export class Cohort {
       answers: rows.reduce((sum, row) => sum + row.progress.questions_answered, 0),
       averageScore: mean(answering.map(score)),
       averageAnswered: mean(answering.map((row) => row.progress.questions_answered)),
-      total: rows[0]?.progress.total_questions ?? 0,
+      total: rows.reduce((most, row) => Math.max(most, row.progress.total_questions), 0),
     };
   }
 }

@@ -70,7 +70,7 @@ export const STATES = {
   paused: ["Paused", "warn", "‖"],
   submitted: ["Submitted", "good", "✓"],
   auto_submitted: ["Time over", "good", "✓"],
-  force_submitted: ["Closed by staff", "good", "✓"],
+  force_submitted: ["Force closed", "good", "✓"],
   absent: ["Absent", "", "×"],
   voided: ["Voided", "bad", "×"],
 };

@@ -219,7 +219,8 @@ export class Grid {
 export function drawBar(cell, value, total) {
   if (!cell.firstChild) cell.append(h("span", { class: "bar", "aria-hidden": "true" }, h("i")), h("span", { class: "bar-text" }));
   cell.firstChild.firstChild.style.width = total ? `${(100 * value) / total}%` : "0";
-  setText(cell.lastChild, `${value}/${total}`);
+  cell.firstChild.hidden = total === 0;
+  setText(cell.lastChild, total === 0 ? "–" : `${value}/${total}`);
 }
 
 /** A mark and a word; the tone is only the third way to tell. */

@@ -37,7 +37,7 @@ export class Pace {
     const perMinute = values.slice(-6).reduce((sum, value) => sum + value, 0);
     setText(this.#value.firstChild, number(perMinute));
     const whole = nowMs - this.#since >= MINUTE_MS;
-    setText(this.#value.lastChild, `answers saved ${whole ? "in the last minute" : "since this page opened"}`);
+    setText(this.#value.lastChild, `answers ${whole ? "in the last minute" : "since this page opened"}`);
     fill(this.#figure, bars(values));
   }
 }

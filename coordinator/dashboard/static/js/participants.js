@@ -113,7 +113,7 @@ export class Participants {
 
   #drawSelection() {
     const count = this.#grid.selected.size;
-    byId("actions").closest(".action-bar").classList.toggle("some", count > 0);
+    byId("action-bar").classList.toggle("some", count > 0);
     setText(byId("chosen"), count ? `${plural(count, "participant")} selected` : "Nobody selected: actions concern everybody");
     for (const button of byId("actions").children) {
       const { single } = PARTICIPANT_ACTIONS[button.dataset.kind];

@@ -9,12 +9,14 @@ import { paged } from "../table.js";
 const COLUMNS = [
   { title: "No.", num: true, cell: (entry) => number(entry.id) },
   { title: "When", cell: (entry) => h("span", { class: "nowrap" }, dayAndClock(entry.at)) },
-  { title: "Who", cell: (entry) => entry.actor },
-  { title: "What", head: true, cell: (entry) => entry.action.replaceAll("_", " ") },
+  { title: "Who", cell: (entry) => shortened(entry.actor) },
+  { title: "What", head: true, cell: (entry) => h("span", { class: "nowrap" }, entry.action.replaceAll("_", " ")) },
   { title: "On", cell: (entry) => entry.target },
-  { title: "Detail", cell: (entry) => h("code", {}, entry.detail === "{}" ? "" : entry.detail) },
+  { title: "Detail", cell: (entry) => h("code", { class: "wrap" }, entry.detail === "{}" ? "" : entry.detail) },
   { title: "Hash", cell: (entry) => h("code", { title: entry.hash }, `${entry.hash.slice(7, 17)}…`) },
 ];
+/** "exam-client:6a535c48-1949-…" in a word; the whole of it shows on hover. */
+const shortened = (actor) => h("span", { class: "nowrap", title: actor }, actor.length > 24 ? `${actor.slice(0, 20)}…` : actor);
 const FROM_THE_END = 2 ** 53 - 1;
 
 byId("verify").addEventListener("click", () => guarded(verify));

@@ -4,7 +4,7 @@ import { get, may } from "../api.js";
 import { byId, chip, fill, h, setText } from "../dom.js";
 import { guarded, showProblem } from "../dialogs.js";
 import { actOn, actOnDelivery, DELIVERY_ACTIONS } from "../actions.js";
-import { drawClient } from "../client_card.js";
+import { drawClient, ENDED } from "../client_card.js";
 import { Cohort } from "../cohort.js";
 import { drawHead } from "../delivery_head.js";
 import { ago, clock, SOURCES } from "../format.js";
@@ -151,6 +151,10 @@ function connectionChanged(state, waitSeconds) {
 }
 
 function drawDeliveryButtons() {
+  // Nobody can be acted on any more once the results are stored.
+  const over = ENDED.has(delivery.phase) || delivery.phase === "Validated";
+  byId("pace").hidden = over;
+  byId("action-bar").hidden = over;
   const offered = Object.entries(DELIVERY_ACTIONS).filter(([verb, action]) => verb !== "restart" && action.phases.includes(delivery.phase));
   const permitted = may("adjudicate", delivery.exam_id) && offered.length > 0;
   byId("delivery-actions").hidden = !permitted;

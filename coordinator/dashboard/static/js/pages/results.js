@@ -93,12 +93,17 @@ function drawVerdict(box, { checks, facts }) {
       [
         ["Rows", facts.rows.map(([name, count]) => `${number(count)} ${name.replaceAll("_", " ")}`).join(", ")],
         ["Stored", dayAndClock(facts.committedAt)],
-        ["Erased at the exam-client", dayAndClock(facts.erasedAt)],
+        ["Erased at the exam-client", erased(facts.erasedAt)],
         ["Manifest", h("code", { title: facts.digest }, `${facts.digest.slice(0, 19)}…`)],
         ["Receipt", h("code", {}, facts.receiptId ?? NOTHING)],
       ].flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
     ),
   );
+}
+
+/** Where the operator removed the whole volume, the exam-client had no time to tell. */
+function erased(at) {
+  return at === null && delivery.phase === "CleanedUp" ? "with its volume" : dayAndClock(at);
 }
 
 function meter(value) {
