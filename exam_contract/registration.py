@@ -38,7 +38,7 @@ class DeliveryRegistration(Contract):
     conditions: list[Condition] = Field(default=[], max_length=20)
     epoch: int = Field(ge=0)
     pod_uid: str | None = None
-    """The current pod's uid; on one machine the uid drawn for the process. Absent while none runs."""
+    """The current pod's uid; on one machine the uid drawn for the process. Absent without one."""
     service_key_sha256: Sha256 | None = None
     """On one machine: digest of the exam-client's ``service.key``."""
     endpoint_internal: str | None = None
