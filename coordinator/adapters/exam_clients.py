@@ -66,7 +66,7 @@ class ExamClients:
         """Whether somebody answers there. Raises ClientUnreachable."""
         try:
             await self._http.get(f"{base_url}/exam/info")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ClientUnreachable(_why(error)) from error
 
     async def _call(
@@ -77,7 +77,7 @@ class ExamClients:
             reply = await self._http.request(
                 method, target.base_url + path, headers=headers, json=body
             )
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ClientUnreachable(_why(error)) from error
         if reply.is_success and len(reply.content) <= _MOST_BYTES:
             return reply.content
@@ -94,11 +94,13 @@ def _refusal(reply: httpx.Response) -> ClientRefused | ClientUnreachable:
     return ClientRefused(problem.code, problem.detail or problem.title)
 
 
-def _why(error: httpx.HTTPError) -> str:
+def _why(error: httpx.HTTPError | httpx.InvalidURL) -> str:
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout():
             return "the exam-client can't be reached"
         case httpx.TimeoutException():
             return "the exam-client took too long to answer"
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return "the exam-client's address is no http address"
         case _:
             return "the connection to the exam-client broke"

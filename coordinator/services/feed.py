@@ -111,7 +111,8 @@ class Feed:
 
     async def _heard(self, payload: str) -> None:
         parts = payload.split(":")
-        if len(parts) != 4 or parts[3] == self._replica:
+        numbers = len(parts) == 4 and parts[1].isdecimal() and parts[2].isdecimal()
+        if not numbers or parts[3] == self._replica:
             return
         topic, subject, value = parts[0], int(parts[1]), int(parts[2])
         match topic:
@@ -137,6 +138,9 @@ class Feed:
             missed = await catch_up(self._database, delivery_id, head)
         except DatabaseUnavailable:
             return  # the sweep comes back to it
+        except Exception:  # noqa: BLE001 -- one delivery's odd row must not end the process of all
+            _log.exception("catch_up_failed", delivery_id=delivery_id)
+            return
         self._hub.publish(delivery_id, missed)
         if len(missed) == _CATCH_UP:
             self._hub.fall_behind(delivery_id)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import structlog
+
 from coordinator.adapters.exam_clients import ExamClients
 from coordinator.adapters.metrics import Metrics
 from coordinator.errors import ClientUnreachable, DatabaseUnavailable
@@ -17,6 +19,7 @@ from coordinator.store.deliveries import Delivery
 from exam_contract.messages import Health
 from exam_contract.registration import ClientHealth
 
+_log = structlog.get_logger(__name__)
 _ENDED = frozenset({"CleanedUp", "Aborted", "Failed"})
 _AT_ONCE = 50
 _RETRY_SECONDS = 2.0
@@ -162,6 +165,9 @@ class HealthMonitor:
                 verdict, reason = True, None
             except ClientUnreachable as error:
                 verdict, reason = False, error.detail
+            except Exception:  # noqa: BLE001 -- an address that can't be called must not end all probes
+                _log.exception("probe_failed", delivery_id=watched.delivery_id)
+                verdict, reason = False, "its address can't be called"
         current = self._watched.get(watched.delivery_id)
         if current is not None and current.endpoint == endpoint:
             heard = datetime.now(UTC) if verdict else current.heard_at

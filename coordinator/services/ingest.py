@@ -84,8 +84,7 @@ class Ingest:
         began = time.perf_counter()
         batch = parse(raw)
         async with self.database.begin() as db:
-            sender = check_caller(caller, await events.sender(db, caller.uid, lock=True))
-            _check_ownership(sender, caller, batch)
+            sender = self._sender(caller, await events.sender(db, caller.uid, lock=True), batch)
             plan = await self._plan(db, sender, batch)
             states = await self._store(db, sender, plan.new)
             if plan.conflict is not None:
@@ -102,6 +101,15 @@ class Ingest:
         if plan.gap is not None:
             raise SeqGap(f"send from seq {plan.gap}", expected_seq=plan.gap)
         return accepted
+
+    def _sender(self, caller: Caller, found: Sender | None, batch: Sequence[Incoming]) -> Sender:
+        try:
+            sender = check_caller(caller, found)
+            _check_ownership(sender, caller, batch)
+        except Fenced:
+            self.metrics.events.labels("fenced").inc()
+            raise
+        return sender
 
     async def _plan(
         self, db: AsyncConnection, sender: Sender, batch: Sequence[Incoming]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.core.signing import signing_key, verifies
 from coordinator.errors import DatabaseUnavailable
@@ -177,6 +178,27 @@ async def test_a_death_before_commit_leaves_nothing(
         assert (await results.post()).status_code == 503
     assert await _stored(rig, results) == {t: [] for t in TABLES}
     assert (await results.post()).status_code == 200
+
+
+async def test_a_connection_killed_mid_transfer_leaves_nothing_and_the_transfer_resumes(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = await sat_delivery(rig)
+    await results.upload()
+    real = transfers.copy_rows
+
+    async def killed(db: AsyncConnection, delivery_id: int, table: str, rows: list[Any]) -> None:
+        await real(db, delivery_id, table, rows)
+        if table == "answers":
+            await db.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transfers, "copy_rows", killed)
+        reply = await results.post()
+    assert (reply.status_code, reply.json()["code"]) == (503, "database_unavailable")
+    assert await _stored(rig, results) == {t: [] for t in TABLES}
+    assert (await results.post()).status_code == 200
+    assert await _stored(rig, results) == {t: results.tables[t] for t in TABLES}
 
 
 async def test_rows_changed_in_postgresql_get_no_receipt(
