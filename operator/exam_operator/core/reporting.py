@@ -28,6 +28,7 @@ def registration(observed: Observed, status: ExamDeliveryStatus) -> DeliveryRegi
         time_limit_seconds=spec.time_limit_seconds,
         phase=status.phase,
         resume_phase=status.resume_phase,
+        desired_state=spec.desired_state,
         conditions=status.conditions,
         epoch=status.epoch,
         pod_uid=child.pod.uid if child and child.alive else None,
