@@ -7,7 +7,7 @@ import { dayAndClock, number, plural } from "../format.js";
 import { table } from "../table.js";
 
 const COLUMNS = [
-  { title: "Exam", head: true, cell: (exam) => [h("button", { type: "button", class: "quiet", onclick: () => guarded(() => open(exam.exam_id)) }, exam.title), h("span", { class: "sub indented" }, exam.exam_id)] },
+  { title: "Exam", head: true, cell: (exam) => [h("button", { type: "button", class: "link", onclick: () => guarded(() => open(exam.exam_id)) }, exam.title), h("span", { class: "sub" }, exam.exam_id)] },
   { title: "Versions", num: true, cell: (exam) => number(exam.versions) },
   { title: "Last imported", cell: (exam) => dayAndClock(exam.last_imported_at) },
 ];
