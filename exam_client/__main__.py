@@ -1,5 +1,10 @@
 """``python -m exam_client``: one delivery's exam-client, fit to be PID 1 of its container."""
 
+import gc
+
+# Importing leaves no garbage, and looking for it took a fifth of the start: of every recovery.
+gc.disable()
+
 import logging
 import resource
 import sys

@@ -91,6 +91,7 @@ def _spare_collections() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
 
 
 def _open(settings: Settings, secrets: Secrets) -> Delivery:

@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import hypothesis
 import pytest
 
 from examctl.postgres_errors import PostgresError
 from tests.support import chromium, postgres
 
 T = TypeVar("T")
+
+# A slow machine is no failure: times belong to bench/.
+hypothesis.settings.register_profile("medxamion", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("medxamion")
 
 
 def pytest_configure(config: pytest.Config) -> None:
