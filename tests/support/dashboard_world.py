@@ -53,6 +53,14 @@ class World:
         reply = self.call(self.rig.admin.post("/api/staff", json=body))
         assert reply.status_code == 201, reply.text
 
+    def sign_in(self, username: str) -> Json:
+        """A browser's storage with the cookie of a new session."""
+        name = f"mx_staff_{self.rig.runtime.settings.instance}"
+        body = {"username": username, "password": PASSWORD}
+        reply = self.call(self.rig.client().post("/api/sign-in", json=body))
+        assert reply.status_code == 200, reply.text
+        return {"cookies": [{"name": name, "value": reply.cookies[name], "url": self.url}]}
+
     def answer(self, participant: int, answered: int) -> None:
         """One answer arrives from the exam-client, as an event."""
         row = self.client.start(participant, answered)

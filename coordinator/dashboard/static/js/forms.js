@@ -6,6 +6,8 @@ import { guarded, showProblem } from "./dialogs.js";
 /** Runs `submit(values)` on the form's submission; a problem stands above the button. */
 export function onSubmit(submit) {
   const form = byId("form");
+  // Until here a submission would have been the browser's own, which nobody answers.
+  form.querySelector("[type=submit]").disabled = false;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const button = form.querySelector("[type=submit]");

@@ -22,9 +22,13 @@ export function everySecond(tick) {
 
 export const deliveryId = () => Number(document.body.dataset.deliveryId);
 
-byId("sign-out")?.addEventListener("click", () =>
-  guarded(async () => {
-    await post("/api/sign-out");
-    location.assign("/sign-in");
-  }),
-);
+const signOut = byId("sign-out");
+if (signOut) {
+  signOut.disabled = false;
+  signOut.addEventListener("click", () =>
+    guarded(async () => {
+      await post("/api/sign-out");
+      location.assign("/sign-in");
+    }),
+  );
+}

@@ -19,6 +19,7 @@ const COLUMNS = [
 const shortened = (actor) => h("span", { class: "nowrap", title: actor }, actor.length > 24 ? `${actor.slice(0, 20)}…` : actor);
 const FROM_THE_END = 2 ** 53 - 1;
 
+byId("verify").disabled = false;
 byId("verify").addEventListener("click", () => guarded(verify));
 await guarded(() =>
   paged(byId("list"), byId("pager"), COLUMNS, { caption: "Audit entries" }, (before) =>

@@ -21,6 +21,7 @@ const COLUMNS = [
   { title: "Actions", cell: (account) => h("span", { class: "row" }, button("Roles", account, editRoles), button("Password", account, setPassword), button(account.active ? "Deactivate" : "Activate", account, toggle)) },
 ];
 
+byId("create").disabled = false;
 byId("create").addEventListener("click", create);
 await guarded(refresh);
 
