@@ -10,6 +10,7 @@ from socket import socket
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from structlog.testing import capture_logs
 
 from coordinator.store import migrate
 from tests.support.coordinator_process import free_port, process, until_ready
@@ -72,9 +73,11 @@ async def test_an_unexpected_error_is_told_without_its_message(
         raise ValueError("holds an answer")
 
     monkeypatch.setattr("coordinator.api.library.exam_store.page", broken)
-    reply = await rig.admin.get("/api/exams")
+    with capture_logs() as logged:
+        reply = await rig.admin.get("/api/exams")
     assert (reply.status_code, reply.json()["code"]) == (500, "internal")
     assert "holds an answer" not in reply.text
+    assert [entry["event"] for entry in logged] == ["unexpected_error"]
 
 
 async def test_a_lost_database_is_told_and_comes_back_by_itself(rig: Rig, pg_server: str) -> None:
