@@ -21,7 +21,8 @@ def canonical(value: Mapping[str, object]) -> bytes:
 
 def event_digest(body: Mapping[str, object]) -> str:
     """Digest over the event's members without ``digest``."""
-    rest = {name: value for name, value in body.items() if name != "digest"}
+    rest = dict(body)
+    rest.pop("digest", None)
     return "sha256:" + hashlib.sha256(_ENCODER.encode(rest)).hexdigest()
 
 
