@@ -9,8 +9,8 @@ from pathlib import Path
 class LocalSettings:
     """Built by the composition root (``examctl up``, or a test) and passed down.
 
-    ``client_command`` is what an exam-client is started with; ``public_host`` stands in the URL
-    that participants use.
+    ``client_command`` is what an exam-client is started with, ``spare_command`` what waits to
+    become one (None for no spare); ``public_host`` stands in the URL that participants use.
     """
 
     home: Path
@@ -24,6 +24,9 @@ class LocalSettings:
     first_client_port: int = 8235
     last_client_port: int = 8999
     client_command: tuple[str, ...] = field(default=(sys.executable, "-P", "-m", "exam_client"))
+    spare_command: tuple[str, ...] | None = field(
+        default=(sys.executable, "-P", "-m", "exam_operator.local.spare", "exam_client.__main__")
+    )
     client_log_level: str = "info"
 
     @property

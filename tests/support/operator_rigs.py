@@ -19,7 +19,7 @@ from exam_operator.local.service import LocalOperator, listen, local_operator
 from exam_operator.settings import LocalSettings
 from tests.support import deliveries
 from tests.support.operator_scenarios import Check
-from tests.support.pretend_client import COMMAND, wish
+from tests.support.pretend_client import COMMAND, SPARE_COMMAND, wish
 from tests.support.pretend_coordinator import PretendCoordinator
 from tests.support.simulated_world import SimulatedWorld
 from tests.support.waiting import until, until_async
@@ -90,6 +90,7 @@ class ProcessRig:
             first_client_port=ports[0],
             last_client_port=ports[1],
             client_command=COMMAND,
+            spare_command=SPARE_COMMAND,
         )
         self.operator: LocalOperator | None = None
         self.port = 0

@@ -30,6 +30,14 @@ COMMAND = (
     " from tests.support.pretend_client import main; main()",
 )
 
+SPARE_COMMAND = (
+    sys.executable,
+    "-c",
+    f"import sys; sys.path.insert(0, {str(ROOT)!r});"
+    " sys.argv = ['spare', 'tests.support.pretend_client'];"
+    " from exam_operator.local.spare import main; sys.exit(main())",
+)
+
 
 class Wishes(BaseModel):
     """What a test wants to happen inside; ``begun`` and ``submitted`` are totals."""

@@ -73,25 +73,45 @@ def reap(pid: int) -> int | None:
 
 
 def spawn_locked(
-    command: Sequence[str], environment: Mapping[str, str], log: Path, lock: Path
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    lock: Path,
+    note: bytes = b"",
 ) -> Identity | None:
     """Start a process in a session of its own that holds ``lock`` for life.
 
-    None when somebody holds the lock already: then nothing was started. The lock belongs to the
-    open file that the child inherits, so the kernel frees it at the child's end and never before.
+    None when somebody holds the lock already: then nothing was started. ``note`` is left in the
+    lock file, so that a holder is known by it.
     """
     with _SPAWNING:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = take_lock(lock, note)
+        if descriptor is None:
+            return None
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return None
             os.set_inheritable(descriptor, True)
-            pid = _spawn(command, environment, log)
+            pid = spawn(command, environment, log)
         finally:
             os.close(descriptor)
     return identify(pid) or Identity(pid, 0, _boot())
+
+
+def take_lock(lock: Path, note: bytes) -> int | None:
+    """A locked open file to hand to a process; None when somebody holds it.
+
+    The lock belongs to the open file, so the kernel frees it when its last holder ends and never
+    before, whoever took it.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    with contextlib.suppress(OSError):  # a full disk must not stop a recovery
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, note, 0)
+    return descriptor
 
 
 def is_locked(lock: Path) -> bool:
@@ -108,28 +128,42 @@ def is_locked(lock: Path) -> bool:
     return False
 
 
-def find_by_environment(name: str, value: str) -> tuple[Identity, dict[str, str]] | None:
-    """The process that was started with this variable: the last resort when its record is lost."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            environment = process.environ()
-            if environment.get(name) == value:
-                identity = identify(process.pid)
-                if identity is not None:
-                    return identity, environment
+def find_holder(lock: Path) -> Identity | None:
+    """The process that has the lock file open: the last resort when its record is lost."""
+    wanted = str(lock.resolve())
+    for pid in psutil.pids():
+        if pid != os.getpid() and wanted in _open_names(pid):
+            return identify(pid)
     return None
 
 
-def _spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
+def spawn(
+    command: Sequence[str], environment: Mapping[str, str], log: Path, stdin: int | None = None
+) -> int:
+    """Start a process in a session of its own; ``stdin`` is a descriptor for it, else nothing."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    given = (
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        if stdin is None
+        else (os.POSIX_SPAWN_DUP2, stdin, 0)
+    )
     actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        given,
         (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
     return os.posix_spawn(
         command[0], list(command), dict(environment), file_actions=actions, setsid=True
     )
+
+
+def _open_names(pid: int) -> set[str]:
+    names = set[str]()
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                names.add(os.readlink(entry.path))
+    return names
 
 
 def _boot() -> str:

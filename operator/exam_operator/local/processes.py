@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,13 +24,16 @@ from exam_operator.local.records import (
     PREFIX,
     ClientRecord,
     ExitRecord,
+    read_note,
     read_record,
-    record_from,
+    with_identity,
 )
+from exam_operator.local.spares import Spares
 from exam_operator.settings import LocalSettings
 
 log = structlog.get_logger(__name__)
 _EXITS_KEPT = 16
+_SPARE_AFTER_SECONDS = 3.0
 _LOG_BYTES = 10 * 2**20
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE")
 
@@ -57,18 +60,19 @@ class ClientProcesses:
         self._settings, self._now, self._on_end = settings, now, on_end
         self._records: dict[str, ClientRecord] = {}
         self._handles: dict[str, int] = {}
+        self._spares = Spares(settings.spare_command, settings.deliveries / "spare.log")
 
     def adopt(self, place: Place) -> None:
         """Take up what runs, or note that it ended, at the operator's start."""
         if place.uid in self._records:
             return
-        record = read_record(place) or self._lost_record(place)
+        record = read_record(place)
+        handle = kernel.open_handle(record.identity) if record and record.identity else None
+        if handle is None:
+            record, handle = self._find_holder(place) or (record, None)
         if record is None:
             return
         self._records[place.uid] = record
-        handle = kernel.open_handle(record.identity) if record.identity else None
-        if handle is None and kernel.is_locked(place.lock):
-            record, handle = self._by_environment(place, record)
         if handle is not None:
             self._watch(place, handle)
             self._save(place, record)
@@ -84,6 +88,10 @@ class ClientProcesses:
 
     def count_alive(self) -> int:
         return len(self._handles)
+
+    def spare_pid(self) -> int | None:
+        """The process that waits to become the next exam-client, once it is ready."""
+        return self._spares.ready_pid()
 
     def exits(self, uid: str) -> tuple[Exit, ...]:
         record = self._records.get(uid)
@@ -105,15 +113,21 @@ class ClientProcesses:
         )
         self._save(place, record)  # before the start, so that its uid and port are never unknown
         _rotate(place.log)
-        identity = kernel.spawn_locked(
-            self._settings.client_command,
-            self._environment(place, record, wanted),
-            place.log,
-            place.lock,
-        )
+        environment = self._environment(place, record, wanted)
+        identity = self._launch(place, environment, record.model_dump_json().encode())
         if identity is None:
             raise SecondClient(f"an exam-client of {place.uid} took the lock")
         self._took_off(place, record, identity)
+
+    def _launch(
+        self, place: Place, environment: Mapping[str, str], note: bytes
+    ) -> kernel.Identity | None:
+        """The spare becomes it, or a new process; None when somebody holds the lock."""
+        taken = self._spares.take(environment, place.log, place.lock, note)
+        if taken is not None:
+            return taken
+        command = self._settings.client_command
+        return kernel.spawn_locked(command, environment, place.log, place.lock, note)
 
     def stop(self, place: Place, reason: str) -> None:
         """SIGTERM, once; it ends when it has finished what it holds."""
@@ -143,18 +157,13 @@ class ClientProcesses:
         self._records.pop(uid, None)
 
     def close(self) -> None:
-        """Stop watching; every exam-client goes on."""
+        """Stop watching; every exam-client goes on, and the spare ends."""
         for uid in list(self._handles):
             self._unwatch(uid)
+        self._spares.close()
 
     def _took_off(self, place: Place, record: ClientRecord, identity: kernel.Identity) -> None:
-        record = record.model_copy(
-            update={
-                "pid": identity.pid,
-                "started_ticks": identity.started,
-                "boot": identity.boot,
-            }
-        )
+        record = with_identity(record, identity)
         self._save(place, record)
         log.info(
             "client.started",
@@ -172,7 +181,14 @@ class ClientProcesses:
     def _watch(self, place: Place, handle: int) -> None:
         """The pidfd becomes readable the moment the process ends."""
         self._handles[place.uid] = handle
-        asyncio.get_running_loop().add_reader(handle, self._ended, place)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(handle, self._ended, place)
+        # Not at once: the one that has just started needs the processor.
+        loop.call_later(_SPARE_AFTER_SECONDS, self._prepare_spare)
+
+    def _prepare_spare(self) -> None:
+        if self._handles:
+            self._spares.prepare(_inherited())
 
     def _unwatch(self, uid: str) -> None:
         handle = self._handles.pop(uid, None)
@@ -233,28 +249,22 @@ class ClientProcesses:
             "LOG_LEVEL": settings.client_log_level,
             "ADVERTISED_ORIGIN": f"http://{settings.public_host}:{record.port}",
         }
-        inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        return {**inherited, **{PREFIX + name: value for name, value in values.items()}}
+        return {**_inherited(), **{PREFIX + name: value for name, value in values.items()}}
 
-    def _lost_record(self, place: Place) -> ClientRecord | None:
-        """The lock is held and the record is gone: the process itself knows who it is."""
+    def _find_holder(self, place: Place) -> tuple[ClientRecord, int] | None:
+        """The lock is held by none that the record knows: the lock file says who it is."""
         if not kernel.is_locked(place.lock):
             return None
-        found = kernel.find_by_environment(PREFIX + "DELIVERY_UID", place.uid)
-        return record_from(found[1], found[0], self._now()) if found else None
-
-    def _by_environment(
-        self, place: Place, record: ClientRecord
-    ) -> tuple[ClientRecord, int | None]:
-        """The record was written before the start and never after it: find the process."""
-        found = kernel.find_by_environment(PREFIX + "DELIVERY_UID", place.uid)
-        if found is None:
+        identity, noted = kernel.find_holder(place.lock), read_note(place)
+        handle = kernel.open_handle(identity) if identity is not None else None
+        if identity is None or noted is None or handle is None:
             raise EdgeError(f"{place.lock} is held by an unknown process; end it, or wait for it")
-        identity, environment = found
-        fresh = record_from(environment, identity, self._now())
-        record = fresh.model_copy(update={"template": record.template, "exits": record.exits})
-        self._save(place, record)
-        return record, kernel.open_handle(identity)
+        return with_identity(noted, identity), handle
+
+
+def _inherited() -> dict[str, str]:
+    """What an exam-client gets of our own environment: nothing that could hold a secret."""
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
 def _reason(code: int | None) -> str:

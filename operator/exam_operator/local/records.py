@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -59,20 +59,21 @@ def read_record(place: Place) -> ClientRecord | None:
     return None
 
 
-def record_from(
-    environment: Mapping[str, str], identity: kernel.Identity, now: datetime
-) -> ClientRecord:
-    """Of a process whose record was lost: its own environment says who it is."""
-    return ClientRecord(
-        pod_uid=environment[PREFIX + "POD_UID"],
-        epoch=int(environment[PREFIX + "EPOCH"]),
-        port=int(environment[PREFIX + "PORT"]),
-        template="",
-        started_at=now,
-        pid=identity.pid,
-        started_ticks=identity.started,
-        boot=identity.boot,
-        was_ready=True,
+def read_note(place: Place) -> ClientRecord | None:
+    """What stands in the lock file: the record as it was before the process had a pid."""
+    with contextlib.suppress(OSError, ValidationError):
+        return ClientRecord.model_validate_json(place.lock.read_bytes())
+    return None
+
+
+def with_identity(record: ClientRecord, identity: kernel.Identity) -> ClientRecord:
+    """The record of that process."""
+    return record.model_copy(
+        update={
+            "pid": identity.pid,
+            "started_ticks": identity.started,
+            "boot": identity.boot,
+        }
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exam_contract.delivery import ExamDeliveryStatus, Phase
+from exam_operator.local.kernel import identify
 from exam_operator.local.records import ClientRecord
 from tests.support import deliveries
 from tests.support.operator_rigs import ProcessRig, process_rig
@@ -130,6 +131,41 @@ async def test_the_end_of_an_exam_client_is_noticed_at_once(tmp_path: Path) -> N
         await until_async(followed, seconds=1.5, what="the successor's start")
 
 
+async def test_a_spare_that_waits_becomes_the_successor(tmp_path: Path) -> None:
+    async with process_rig(tmp_path) as rig:
+        await rig.create()
+        first = (await rig.until(runs, "Running")).epoch
+        spare = await until_async(lambda: waiting_spare(rig), seconds=20, what="a spare")
+        await rig.crash()
+        await rig.until(lambda s: runs(s) and s.epoch > first, "a successor")
+        assert (await rig.record()).pid == spare
+        await rig.restart_operator()
+        await rig.until(runs, "Running")
+        assert (await rig.record()).pid == spare, "adopted like any other"
+
+
+async def test_a_spare_that_died_is_no_obstacle(tmp_path: Path) -> None:
+    async with process_rig(tmp_path) as rig:
+        await rig.create()
+        first = (await rig.until(runs, "Running")).epoch
+        spare = await until_async(lambda: waiting_spare(rig), seconds=20, what="a spare")
+        assert spare is not None
+        os.kill(spare, signal.SIGKILL)
+        await rig.crash()
+        await rig.until(lambda s: runs(s) and s.epoch > first, "a successor")
+        assert (await rig.record()).pid != spare
+
+
+async def test_a_spare_ends_with_its_operator(tmp_path: Path) -> None:
+    async with process_rig(tmp_path) as rig:
+        await rig.create()
+        await rig.until(runs, "Running")
+        spare = await until_async(lambda: waiting_spare(rig), seconds=20, what="a spare")
+        assert spare is not None
+        await rig.restart_operator()
+        await until_async(lambda: ended(spare), what="its end")
+
+
 async def test_a_volume_of_somebody_else_is_never_adopted(tmp_path: Path) -> None:
     async with process_rig(tmp_path) as rig:
         await rig.create(desiredState="Assigned")
@@ -219,3 +255,12 @@ async def test_stopping_is_asked_once_and_never_a_kill(tmp_path: Path) -> None:
 
 async def record_is_back(rig: ProcessRig) -> bool:
     return (await rig.folder() / "client.json").exists()
+
+
+async def waiting_spare(rig: ProcessRig) -> int | None:
+    assert rig.operator is not None
+    return rig.operator.processes.spare_pid()
+
+
+async def ended(pid: int) -> bool:
+    return identify(pid) is None
