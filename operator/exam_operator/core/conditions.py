@@ -55,11 +55,6 @@ def conditions(
     return _timed(facts, observed, now)
 
 
-def is_true(stored: Iterable[Condition], type_: ConditionType) -> bool:
-    """Whether the condition of that type is True."""
-    return any(condition.type == type_ and condition.status == "True" for condition in stored)
-
-
 def _timed(facts: Iterable[Fact | None], observed: Observed, now: datetime) -> list[Condition]:
     before = {condition.type: condition for condition in observed.object.status.conditions}
     timed = []

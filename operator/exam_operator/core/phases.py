@@ -140,8 +140,8 @@ def _advance(observed: Observed, now: datetime) -> tuple[Phase, Closing]:
             return _from_validated(observed), closing
         case Phase.CLEANED_UP | Phase.ABORTED | Phase.FAILED:
             return phase, closing
-        case Phase.RECOVERING:  # without a phase to resume: the least that can be true
-            return Phase.ASSIGNED, closing
+        case Phase.RECOVERING:  # without a phase to resume: what takes most care of the data
+            return Phase.RUNNING, closing
         case _:
             assert_never(phase)
 
