@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from coordinator.errors import Conflict
 from exam_contract.base import rfc3339
 from exam_contract.delivery import (
     API_VERSION,
@@ -104,13 +105,22 @@ def edited(stored: ExamDelivery, edit: Edit, now: datetime) -> ExamDelivery:
         case "finalise":
             return _desired(stored, DesiredState.FINALISED)
         case "rollback":
-            return _desired(stored, DesiredState.RUNNING)
+            return _rolled_back(stored)
         case "abort":
             return _desired(stored, DesiredState.ABORTED)
         case "restart":
             notes = {**stored.metadata.annotations, RESTART_ANNOTATION: rfc3339(now)}
             metadata = stored.metadata.model_copy(update={"annotations": notes})
             return stored.model_copy(update={"metadata": metadata})
+
+
+def _rolled_back(stored: ExamDelivery) -> ExamDelivery:
+    """Running again. Saying done where nothing changes would be a lie, so that is refused."""
+    if stored.spec.desired_state is DesiredState.RUNNING:
+        raise Conflict(
+            "nothing to roll back: nobody closed this delivery; extend its window to let it run on"
+        )
+    return _desired(stored, DesiredState.RUNNING)
 
 
 def object_name(name: str) -> str:

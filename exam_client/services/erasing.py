@@ -5,6 +5,7 @@ half-way goes on erasing instead of making a new file.
 """
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import structlog
 
 from exam_client.core import records
 from exam_client.core.state import State
-from exam_client.errors import EraseFailed
+from exam_client.errors import CoordinatorAway, CoordinatorRefused, EraseFailed
 from exam_client.services.delivery import Delivery, Open
 from exam_client.store import volume
 from exam_contract.control import Counts, Mode
 from exam_contract.trust import Signed
+
+CONFIRM_SECONDS = 5.0
 
 log = structlog.get_logger("exam_client.erasing")
 
@@ -38,9 +41,16 @@ async def erase(delivery: Delivery, parts: Open) -> None:
 
 
 async def finish(delivery: Delivery) -> bool:
-    """Leave nothing on the volume, then tell the coordinator. True when there was work to do."""
+    """Leave nothing on the volume, then tell the coordinator. True when there was work to do.
+
+    It is told before ``/status`` says erased, since the operator ends the process then; a
+    coordinator that is away does not hold the end up.
+    """
     if not delivery.erased:
         await asyncio.get_running_loop().run_in_executor(None, _shred, delivery)
+        with contextlib.suppress(CoordinatorAway, CoordinatorRefused, TimeoutError):
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                await _confirm(delivery)
         delivery.erased = True
         log.info("erased")
         return True

@@ -202,6 +202,8 @@ async def test_deliveries_are_created_and_steered_through_their_object(rig: Rig)
     later = {"closes_at": "2030-01-01T13:00:00Z", "reason": "late bus"}
     extended = await rig.admin.post(f"{path}/extend", json=later)
     assert extended.json()["closes_at"] == "2030-01-01T13:00:00.000000Z"
+    early = await rig.admin.post(f"{path}/rollback", json={"reason": "a slip"})
+    assert (early.status_code, early.json()["code"]) == (409, "conflict")
     finalised = await rig.admin.post(f"{path}/finalise", json={"reason": "all done"})
     assert finalised.json()["desired_state"] == "Finalised"
     rolled = await rig.admin.post(f"{path}/rollback", json={"reason": "not yet"})
