@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 
 from exam_client.api import apps
+from exam_client.api.express import ExpressProtocol
 from exam_client.api.gateway import Gateway
 from exam_client.api.receiving import Server, TimedProtocol
 from exam_client.core import commands, records
@@ -188,7 +189,7 @@ def _config(app: Gateway, settings: Settings) -> uvicorn.Config:
         app,
         workers=1,
         loop="uvloop",
-        http=TimedProtocol,
+        http=ExpressProtocol if app.express is not None else TimedProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -50,27 +50,32 @@ class Answers:
         self._cookie_name = cookie_name
 
     async def answer(self, scope: Any, receive: Receive) -> bytes:
-        """One answer; returns after COMMIT."""
-        session, body = await self._admit(scope, receive, "/exam/answer")
-        command = _decoded(_one, body)
-        outcome = await self._submit(session, command)
-        return _encode(self._reply(outcome))
+        """One answer by the ordinary way; returns after COMMIT."""
+        body = await bodies.read(receive, headers.read(scope), bodies.LIMITS["/exam/answer"])
+        return self.finish(await self.begin(scope, body))
+
+    def begin(self, scope: Any, body: bytes) -> "asyncio.Future[Any]":
+        """Admit one answer and queue it; the future brings its outcome after COMMIT."""
+        session = self._admit(scope)
+        return self._queue(session, _decoded(_one, body))
+
+    def finish(self, outcome: Any) -> bytes:
+        """The reply to a committed answer."""
+        return _encode(self._reply(self._counted(outcome)))
 
     async def answers(self, scope: Any, receive: Receive) -> bytes:
         """Many answers in order; each has its own outcome, and all are queued at once."""
-        session, body = await self._admit(scope, receive, "/exam/answers")
+        body = await bodies.read(receive, headers.read(scope), bodies.LIMITS["/exam/answers"])
+        session = self._admit(scope)
         batch = _decoded(_many, body)
         outcomes = await asyncio.gather(
-            *[self._submit(session, command) for command in batch.commands],
+            *[self._save(session, command) for command in batch.commands],
             return_exceptions=True,
         )
         return _encode({"outcomes": [self._outcome(outcome) for outcome in outcomes]})
 
-    async def _admit(
-        self, scope: Any, receive: Receive, path: str
-    ) -> tuple[records.Session, bytes]:
+    def _admit(self, scope: Any) -> records.Session:
         found = headers.read(scope)
-        body = await bodies.read(receive, found, bodies.LIMITS[path])
         headers.refuse_unless_json(found)
         caller = headers.caller(found, self._cookie_name)
         delivery = self._delivery
@@ -80,10 +85,13 @@ class Answers:
                 found, scope["scheme"], delivery.settings.advertised_origin
             )
         delivery.refuse_unless_writable()
-        return session, body
+        return session
 
-    async def _submit(self, session: records.Session, command: AnswerCommand) -> Saved:
-        outcome = await self._delivery.submit(
+    async def _save(self, session: records.Session, command: AnswerCommand) -> Saved:
+        return self._counted(await self._queue(session, command))
+
+    def _queue(self, session: records.Session, command: AnswerCommand) -> "asyncio.Future[Any]":
+        return self._delivery.queue(
             commands.SaveAnswer(
                 participant_id=session.participant_id,
                 question_id=command.question_id,
@@ -93,6 +101,8 @@ class Answers:
                 arrived_at=self._delivery.clock(),
             )
         )
+
+    def _counted(self, outcome: Any) -> Saved:
         if isinstance(outcome, Late):
             raise Refusal(
                 ProblemCode.DEADLINE_PASSED,

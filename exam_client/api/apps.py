@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from exam_client.api import answers, control, pages, participants, problems, staff
 from exam_client.api.answers import Answers
+from exam_client.api.express import Express
 from exam_client.api.gateway import Gateway, Lean
 from exam_client.services.delivery import Delivery
 from exam_client.services.handing_over import HandingOver
@@ -23,7 +24,7 @@ def public_app(delivery: Delivery, sign_in: SignIn) -> Gateway:
     answers.describe(app)
     doors = Answers(delivery, participants.cookie_name(delivery))
     lean: dict[str, Lean] = {"/exam/answer": doors.answer, "/exam/answers": doors.answers}
-    return Gateway(delivery, app, lean)
+    return Gateway(delivery, app, lean, Express(delivery, doors))
 
 
 def control_app(delivery: Delivery, handing_over: HandingOver) -> Gateway:

@@ -12,10 +12,11 @@ import structlog
 from exam_client.api import bodies, problems
 from exam_client.api import headers as request_headers
 from exam_client.api.bodies import CallerGone, Receive
+from exam_client.api.express import Express
 from exam_client.core import instants
 from exam_client.errors import Refusal
 from exam_client.services.delivery import Delivery
-from exam_contract.problems import MEDIA_TYPE, ProblemCode
+from exam_contract.problems import MEDIA_TYPE
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Any, Receive, Send], Awaitable[None]]
@@ -41,9 +42,19 @@ log = structlog.get_logger("exam_client.gateway")
 
 
 class Gateway:
-    """``lean`` maps a path of POST requests to a handler that goes before FastAPI."""
+    """``lean`` maps a path of POST requests to a handler that goes before FastAPI.
 
-    def __init__(self, delivery: Delivery, inner: App, lean: dict[str, Lean]) -> None:
+    ``express``: the short way that the protocol may take around ASGI altogether.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        inner: App,
+        lean: dict[str, Lean],
+        express: Express | None = None,
+    ) -> None:
+        self.express = express
         self._delivery = delivery
         self._inner = inner
         self._lean = lean
@@ -55,8 +66,7 @@ class Gateway:
         try:
             await self._serve(scope, receive, stamped)
         except Refusal as refusal:
-            self._delivery.metrics.refusals.labels(str(refusal.code)).inc()
-            await stamped.reply(*problems.encoded(refusal), MEDIA_TYPE.encode())
+            await stamped.reply(*problems.counted(self._delivery, refusal), MEDIA_TYPE.encode())
         except CallerGone:
             return
         except Exception:
@@ -65,10 +75,8 @@ class Gateway:
                 await stamped.reply(*problems.encoded(problems.unexpected()), MEDIA_TYPE.encode())
 
     async def _serve(self, scope: Any, receive: Receive, send: "_Stamped") -> None:
-        if self._delivery.stopping and not scope["path"].startswith("/healthz"):
-            raise Refusal(
-                ProblemCode.STOPPING, "it comes back in a moment; send it again", retry_after=1
-            )
+        if not scope["path"].startswith("/healthz"):
+            self._delivery.refuse_when_stopping()
         lean = self._lean.get(scope["path"])
         if lean is not None and scope["method"] == "POST":
             await send.reply_lean(await lean(scope, receive))
@@ -104,7 +112,7 @@ class _Stamped:
         await self._send({"type": "http.response.body", "body": body})
 
     async def reply_lean(self, body: bytes) -> None:
-        """A saved answer: data for a script, without the headers that guard pages."""
+        """Saved answers: data for a script, without the headers that guard pages."""
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),

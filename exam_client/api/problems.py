@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from exam_client.errors import Refusal
+from exam_client.services.delivery import Delivery
 from exam_contract.problems import MEDIA_TYPE, ProblemCode
 
 log = structlog.get_logger("exam_client.api")
@@ -31,6 +32,12 @@ def encoded(refusal: Refusal) -> tuple[int, bytes]:
     """Status and body of a refusal."""
     body = refusal.body()
     return body.status, msgspec.json.encode(body.model_dump(mode="json", exclude_none=True))
+
+
+def counted(delivery: Delivery, refusal: Refusal) -> tuple[int, bytes]:
+    """Status and body of a refusal, counted in the metrics."""
+    delivery.metrics.refusals.labels(str(refusal.code)).inc()
+    return encoded(refusal)
 
 
 def response(refusal: Refusal) -> Response:

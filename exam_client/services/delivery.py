@@ -3,6 +3,7 @@
 Holds no rules: decisions are the core's, durability is the writer's.
 """
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,9 +59,13 @@ class Delivery:
 
     async def submit(self, command: Command) -> Any:
         """The outcome of a command, once it is durable. Raises Refusal."""
+        return await self.queue(command)
+
+    def queue(self, command: Command) -> "asyncio.Future[Any]":
+        """Hand a command to the writer; the future brings what ``submit`` returns or raises."""
         if self.parts is None:
             raise already_erased()
-        return await self.parts.writer.submit(command)
+        return self.parts.writer.submit(command)
 
     def paper(self) -> Paper:
         """The compiled bundle. Raises Refusal while there is none."""
@@ -108,6 +113,13 @@ class Delivery:
         parts = self.parts
         by_coordinator = parts is not None and parts.sender.uplink.alarm == "fenced"
         return self.state.whole.fenced or by_coordinator
+
+    def refuse_when_stopping(self) -> None:
+        """What was accepted is finished; nothing new is."""
+        if self.stopping:
+            raise Refusal(
+                ProblemCode.STOPPING, "it comes back in a moment; send it again", retry_after=1
+            )
 
     def refuse_unless_writable(self) -> None:
         """What no participant's write gets past, whatever it is."""
