@@ -282,6 +282,9 @@ def _bind(host: str, port: int, name: str) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        # From here on whoever connects waits for the recovery instead of being refused; and two
+        # sockets may be bound to one port, but not listen on it.
+        bound.listen(BACKLOG)
     except OSError as error:
         raise SettingsWrong(
             f"port {port} of {host} cannot be used ({error.strerror});"
