@@ -7,7 +7,13 @@ the object; rules on update see the stored object (with its status) and the new 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exam_contract.delivery import DesiredState, ExamDelivery, ExamDeliverySpec, Phase
+from exam_contract.delivery import (
+    DISCARD_ANNOTATION,
+    DesiredState,
+    ExamDelivery,
+    ExamDeliverySpec,
+    Phase,
+)
 
 _ORDER = {state: rank for rank, state in enumerate(DesiredState)}
 _ROLLBACK_PHASES = frozenset({Phase.FINALISING, Phase.TRANSFERRING})
@@ -102,6 +108,19 @@ _CEL_ROLLBACK = (
     f" && {_CEL_PHASE} in ['Finalising', 'Transferring']"
     " && !(has(oldSelf.status.conditions) && oldSelf.status.conditions.exists(c,"
     " c.type == 'DataValidated' && c.status == 'True')))"
+)
+_CEL_DELETABLE = str([str(phase) for phase in Phase if phase in _DELETABLE])
+# delete_allowed, over the object that a DELETE would take away. Only an admission policy sees
+# annotations.
+DELETE_ALLOWED_CEL = (
+    "(has(oldObject.metadata.annotations)"
+    f" && '{DISCARD_ANNOTATION}' in oldObject.metadata.annotations"
+    f" && oldObject.metadata.annotations['{DISCARD_ANNOTATION}'] == oldObject.metadata.uid)"
+    " || !has(oldObject.status) || !has(oldObject.status.counts)"
+    " || !has(oldObject.status.counts.started) || oldObject.status.counts.started == 0"
+    " || (has(oldObject.status.phase)"
+    f" && {_CEL_PHASE.replace('oldSelf', 'oldObject')}"
+    f" in {_CEL_DELETABLE})"
 )
 
 

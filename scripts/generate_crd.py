@@ -1,4 +1,8 @@
-"""Writes crds/examdelivery.yaml from the contract's model; `--check` only compares."""
+"""Writes what the contract's model says for Kubernetes; `--check` only compares.
+
+crds/examdelivery.yaml is the CRD for `kubectl apply`; the chart carries it once more as a template,
+since Helm never upgrades a crds folder, and the admission policies beside it.
+"""
 
 import sys
 from pathlib import Path
@@ -6,9 +10,17 @@ from typing import Any
 
 import yaml
 
+from exam_contract.admission_policies import admission_policies
 from exam_contract.crd import custom_resource_definition
 
-CRD = Path(__file__).resolve().parent.parent / "crds" / "examdelivery.yaml"
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATES = ROOT / "charts" / "medxamion" / "templates"
+HEADER = "# Generated from exam_contract by scripts/generate_crd.py; edit the model instead.\n"
+_LABELS = """\
+  labels:
+    {{- include "medxamion.labels" (dict "root" $ "name" "exam-deliveries") | nindent 4 }}
+"""
+_KEPT = "  annotations:\n    helm.sh/resource-policy: keep\n"
 
 
 class _NoAliases(yaml.SafeDumper):
@@ -17,19 +29,39 @@ class _NoAliases(yaml.SafeDumper):
 
 
 def main(arguments: list[str]) -> int:
-    body = yaml.dump(custom_resource_definition(), Dumper=_NoAliases, sort_keys=False, width=100)
-    text = (
-        "# Generated from exam_contract by scripts/generate_crd.py; edit the model instead.\n"
-        + body
-    )
-    if arguments != ["--check"]:
-        CRD.parent.mkdir(exist_ok=True)
-        CRD.write_text(text)
-        return 0
-    if not CRD.exists() or CRD.read_text() != text:
-        print("crds/examdelivery.yaml has drifted: run `python scripts/generate_crd.py`")
-        return 1
-    return 0
+    drifted = False
+    for path, text in documents().items():
+        if arguments != ["--check"]:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            print(f"{path.relative_to(ROOT)} has drifted: run `python scripts/generate_crd.py`")
+            drifted = True
+    return 1 if drifted else 0
+
+
+def documents() -> dict[Path, str]:
+    """Each generated file with its text."""
+    definition = custom_resource_definition()
+    policies = "---\n".join(_template(policy) for policy in admission_policies())
+    return {
+        ROOT / "crds" / "examdelivery.yaml": HEADER + _yaml(definition),
+        TEMPLATES / "crd.yaml": HEADER + _template(definition, _KEPT),
+        TEMPLATES / "admission-policies.yaml": (
+            f"{HEADER}{{{{- if .Values.admissionPolicies.enabled }}}}\n{policies}{{{{- end }}}}\n"
+        ),
+    }
+
+
+def _template(manifest: dict[str, Any], notes: str = "") -> str:
+    """The manifest for helm: with the chart's labels, and no braces that helm would expand."""
+    text = _yaml(manifest).replace("{{", '{{ "{{" }}')
+    name = f"metadata:\n  name: {manifest['metadata']['name']}\n"
+    return text.replace(name, name + _LABELS + notes, 1)
+
+
+def _yaml(manifest: dict[str, Any]) -> str:
+    return yaml.dump(manifest, Dumper=_NoAliases, sort_keys=False, width=100)
 
 
 if __name__ == "__main__":
