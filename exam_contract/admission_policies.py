@@ -16,8 +16,8 @@ NAMESPACE_REFUSED = (
 )
 _NAMESPACE_FREE_CEL = (
     "!(has(oldObject.metadata.labels)"
-    f" && '{delivery.UNTRANSFERRED_LABEL}' in oldObject.metadata.labels"
-    f" && oldObject.metadata.labels['{delivery.UNTRANSFERRED_LABEL}'] == 'true')"
+    f" && '{delivery.NAMESPACE_LABEL}' in oldObject.metadata.labels"
+    f" && oldObject.metadata.labels['{delivery.NAMESPACE_LABEL}'] == 'true')"
 )
 
 

@@ -18,10 +18,10 @@ DISCARD_ANNOTATION = f"{GROUP}/discard-untransferred-data"
 """Set to the delivery's uid by a person who accepts that its data is lost."""
 RESTART_ANNOTATION = f"{GROUP}/restart-requested-at"
 FENCE_ANNOTATION = f"{GROUP}/fenced"
-UNTRANSFERRED_FINALIZER = f"{GROUP}/untransferred-data"
-"""Held on the delivery, its volume and its Secret for as long as data is not transferred."""
-UNTRANSFERRED_LABEL = f"{GROUP}/untransferred"
-"""``true`` on a namespace that holds such a delivery."""
+FINALIZER = f"{GROUP}/untransferred-data"
+"""Holds object, volume claim and keys in a cluster until the data is transferred or given up."""
+NAMESPACE_LABEL = f"{GROUP}/untransferred"
+"""On a namespace that holds untransferred deliveries; its deletion is refused meanwhile."""
 
 
 class _Object(BaseModel):

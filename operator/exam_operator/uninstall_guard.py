@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from exam_contract.delivery import (
     DISCARD_ANNOTATION,
+    FINALIZER,
     GROUP,
     PLURAL,
-    UNTRANSFERRED_FINALIZER,
     VERSION,
     ExamDelivery,
 )
@@ -70,14 +70,11 @@ def reasons_against(api: httpx.Client, namespace: str) -> Iterator[str]:
     claims = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
     for claim in _items(api, claims, {"labelSelector": _VOLUMES}):
         owner = claim["metadata"].get("labels", {}).get("medxamion.io/delivery")
-        if (
-            UNTRANSFERRED_FINALIZER in claim["metadata"].get("finalizers", [])
-            and owner not in known
-        ):
+        if FINALIZER in claim["metadata"].get("finalizers", []) and owner not in known:
             yield (
                 f"{namespace}/{claim['metadata']['name']}: this volume holds untransferred data and"
                 f" its ExamDelivery is gone; to give the data up, remove the finalizer"
-                f" {UNTRANSFERRED_FINALIZER}"
+                f" {FINALIZER}"
             )
 
 
@@ -93,7 +90,7 @@ def _delivery_reason(document: dict[str, Any]) -> str | None:
             f"phase {phase}, {stored.status.counts.started} attempts, and the data was not"
             " transferred; let it finish (phase Validated)"
         )
-    if UNTRANSFERRED_FINALIZER in metadata.get("finalizers", []):
+    if FINALIZER in metadata.get("finalizers", []):
         return (
             f"phase {phase}, and the operator still holds its volume; delete it"
             f" (kubectl -n {stored.metadata.namespace} delete exd {stored.metadata.name})"

@@ -81,7 +81,7 @@ https://medxamion-coordinator-internal.{{ .Release.Namespace }}.svc:8081
 {{- end }}
 
 {{- define "medxamion.databaseMounts" -}}
-{{- if .Values.coordinator.database.caSecret }}
+{{- if or .Values.coordinator.database.caSecret .Values.postgresql.trial.enabled }}
 - name: database-ca
   mountPath: /etc/medxamion/database
   readOnly: true
@@ -89,13 +89,17 @@ https://medxamion-coordinator-internal.{{ .Release.Namespace }}.svc:8081
 {{- end }}
 
 {{- define "medxamion.databaseVolumes" -}}
-{{- with .Values.coordinator.database }}
-{{- if .caSecret }}
+{{- $database := .Values.coordinator.database -}}
+{{- if .Values.postgresql.trial.enabled }}
 - name: database-ca
   secret:
-    secretName: {{ .caSecret }}
-    items: [{key: {{ .caKey }}, path: ca.crt}]
-{{- end }}
+    secretName: medxamion-postgresql-tls
+    items: [{key: ca.crt, path: ca.crt}]
+{{- else if $database.caSecret }}
+- name: database-ca
+  secret:
+    secretName: {{ $database.caSecret }}
+    items: [{key: {{ $database.caKey }}, path: ca.crt}]
 {{- end }}
 {{- end }}
 
@@ -117,6 +121,11 @@ https://medxamion-coordinator-internal.{{ .Release.Namespace }}.svc:8081
 {{- $addresses := list "127.0.0.1" -}}
 {{- if regexMatch "^[0-9.]+$|:" $host }}{{ $addresses = append $addresses $host }}{{ end -}}
 {{- uniq $addresses | toJson -}}
+{{- end }}
+
+{{- define "medxamion.postgresqlNames" -}}
+{{- $name := printf "medxamion-postgresql.%s.svc" .Release.Namespace -}}
+{{- list $name (printf "%s.cluster.local" $name) | toJson -}}
 {{- end }}
 
 {{- define "medxamion.publicHost" -}}

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exam_contract.delivery import DISCARD_ANNOTATION, UNTRANSFERRED_FINALIZER
+from exam_contract.delivery import DISCARD_ANNOTATION, FINALIZER
 from exam_operator import uninstall_guard
 from tests.support import deliveries
 
@@ -45,7 +45,7 @@ def test_a_delivery_that_the_operator_still_holds_is_to_be_deleted_first(
 ) -> None:
     """Without the operator nobody would ever take the finalizer away."""
     prepared = _delivery("Prepared", started=0)
-    prepared["metadata"]["finalizers"] = [UNTRANSFERRED_FINALIZER]
+    prepared["metadata"]["finalizers"] = [FINALIZER]
 
     assert _judged([prepared]) == uninstall_guard.REFUSED
     assert "kubectl -n exams delete exd anatomy" in capsys.readouterr().err
@@ -55,7 +55,7 @@ def test_discarding_alone_does_not_let_go() -> None:
     given_up = _delivery("Running", started=3)
     given_up["metadata"] |= {
         "annotations": {DISCARD_ANNOTATION: UID},
-        "finalizers": [UNTRANSFERRED_FINALIZER],
+        "finalizers": [FINALIZER],
     }
 
     assert _judged([given_up]) == uninstall_guard.REFUSED
@@ -74,7 +74,7 @@ def test_a_volume_without_its_delivery_is_refused(capsys: pytest.CaptureFixture[
         "metadata": {
             "name": f"exam-{UID}",
             "labels": {"medxamion.io/delivery": UID},
-            "finalizers": [UNTRANSFERRED_FINALIZER],
+            "finalizers": [FINALIZER],
         }
     }
 
