@@ -8,7 +8,7 @@ ARGS ?=
 # compiled anew comes back seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo demo-samples test check bench coverage lock format clean
+.PHONY: help demo demo-samples test check bench coverage cluster-up cluster-down lock format clean
 
 help: ## List the targets
 	@echo 'MedXamion: make TARGET [ARGS="..."]'
@@ -33,6 +33,12 @@ bench: $(READY) ## Measure answers per second, latencies and memory on this mach
 coverage: $(READY) ## Branch coverage of the cores and the contract by the unit tests
 	@$(PY) -m coverage run -m pytest -q tests/unit tests/contract $(ARGS)
 	@$(PY) -m coverage report
+
+cluster-up: ## A Kubernetes cluster: yours, kind where Docker runs, else one real node from source
+	@scripts/cluster.sh up
+
+cluster-down: ## Take away what cluster-up made
+	@scripts/cluster.sh down
 
 lock: $(READY) ## Recompile requirements/*.lock (ARGS=--upgrade for newer versions)
 	@scripts/lock.sh $(ARGS)

@@ -6,7 +6,6 @@ process itself opens one runtime and serves all three doors from it (``__main__`
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib.metadata import version
 from typing import Any, TypedDict
 
 from fastapi import Depends, FastAPI, Request
@@ -19,6 +18,7 @@ from coordinator.dashboard import routes as dashboard
 from coordinator.errors import Unauthenticated
 from coordinator.services.runtime import Runtime, open_runtime
 from coordinator.settings import Settings
+from exam_contract.version import VERSION
 
 _MIB = 2**20
 
@@ -82,7 +82,7 @@ def _public(lifespan: Lifespan) -> FastAPI:
 def _app(door: str, lifespan: Lifespan, larger: Mapping[str, int], **options: Any) -> FastAPI:
     app = FastAPI(
         title=f"MedXamion coordinator ({door})",
-        version=version("medxamion"),
+        version=VERSION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
-LOCKS = ("bootstrap", "client", "coordinator", "operator", "dev")
+LOCKS = ("bootstrap", "cluster", "client", "coordinator", "operator", "dev")
 EXTRAS = ("client", "coordinator", "operator", "dev")
 STAMP = "# inputs sha256:"
 # Written so that this file does not find itself.

@@ -16,6 +16,7 @@ compile() {
 }
 
 compile bootstrap --no-annotate "$@"
+compile cluster --no-annotate "$@"
 # dev holds everything, so it decides; the components then take the versions that were tested.
 compile dev --annotation-style line "$@"
 for name in client coordinator operator; do
