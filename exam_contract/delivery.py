@@ -151,13 +151,17 @@ class ExamDeliverySpec(_Object):
 
 
 class PodStatus(_Object):
-    """The exam-client: a pod's name and uid, or a process's pid and start time."""
+    """The exam-client: a pod's name and uid, or a process's pid and start time.
+
+    ``restarts``: how often its container was started again in its place; absent for a process.
+    """
 
     name: Text | None = None
     uid: Text | None = None
     node: Text | None = None
     image: Annotated[str, StringConstraints(max_length=512)] | None = None
     started_at: UtcTime | None = None
+    restarts: int | None = Field(default=None, ge=0)
 
 
 class EndpointStatus(_Object):

@@ -3,6 +3,8 @@
 OperatorError
 ├── EdgeError: an edge could not look or obey just now; tried again with back-off
 │   ├── Stale: the object changed meanwhile; look again at once
+│   ├── AlreadyThere: an object of that name exists
+│   ├── Refused: the platform said no, in words that a person can act on
 │   └── SecondClient: another exam-client may still be alive; nothing is started beside it
 ├── ClientSilent: the exam-client did not answer
 ├── CoordinatorSilent: the coordinator did not answer
@@ -35,6 +37,18 @@ class EdgeError(OperatorError):
 
 class Stale(EdgeError):
     """The object changed meanwhile."""
+
+
+class AlreadyThere(EdgeError):
+    """An object of that name exists."""
+
+
+class Refused(EdgeError):
+    """The platform said no. ``reason`` is a CamelCase word for a condition."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class SecondClient(EdgeError):

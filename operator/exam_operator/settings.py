@@ -1,8 +1,12 @@
-"""What the process edge is told: one folder, one coordinator, one range of ports."""
+"""What each edge is told: a folder and ports on one machine, namespaces in a cluster."""
 
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +47,39 @@ class LocalSettings:
     def key_secrets(self) -> Path:
         """Where ``encryption.keySecretRef`` is looked up: ``<name>/storage.key``."""
         return self.home / "key-secrets"
+
+
+class ClusterSettings(BaseSettings):
+    """What the cluster edge is told: ``MEDXAMION_OPERATOR_*``; docs/protocol.md section 8."""
+
+    model_config = SettingsConfigDict(env_prefix="MEDXAMION_OPERATOR_", frozen=True, extra="ignore")
+
+    namespaces: Annotated[tuple[str, ...], NoDecode]
+    coordinator_url: str = Field(pattern=r"^https?://")
+    coordinator_ca_file: Path | None = None
+    token_file: Path = Path("/var/run/secrets/medxamion/token")
+    client_image: str = Field(min_length=1)
+    client_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    client_service_account: str = "exam-client"
+    client_log_level: str = "info"
+    image_pull_secrets: Annotated[tuple[str, ...], NoDecode] = ()
+    tls_issuer: Literal["ca", "cert-manager"] = "ca"
+    ca_dir: Path = Path("/etc/medxamion/ca")
+    cert_manager_issuer: str | None = None
+    public_host: str | None = None
+    ingress_class: str | None = None
+    gateway: str | None = None
+    own_namespace: str = "medxamion-operator"
+    host: str = "0.0.0.0"  # noqa: S104  probes and Prometheus come from outside the pod
+    port: int = Field(default=9090, ge=0, le=65_535)
+    workers: int = Field(default=16, ge=1, le=256)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    kubeconfig: str | None = None
+    """Outside a pod; the standard KUBECONFIG counts too."""
+
+    @field_validator("namespaces", "image_pull_secrets", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        if isinstance(given, str):
+            return tuple(part.strip() for part in given.split(",") if part.strip())
+        return given

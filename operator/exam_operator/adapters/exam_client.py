@@ -3,6 +3,8 @@
 Loopback or pod network; every call has a short deadline, since a recovery may be waiting behind it.
 """
 
+import ssl
+
 import httpx
 from pydantic import ValidationError
 
@@ -18,11 +20,19 @@ class ControlPort:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
-    async def status(self, base_url: str, control_key: str) -> ClientStatus:
-        """Raises ClientSilent when it does not answer, or not in the contract's words."""
+    async def status(
+        self, base_url: str, control_key: str, *, server_name: str | None = None
+    ) -> ClientStatus:
+        """Raises ClientSilent when it does not answer, or not in the contract's words.
+
+        ``server_name``: whom its certificate must name, where the URL is a pod's address.
+        """
         try:
             reply = await self._http.get(
-                f"{base_url}/status", headers=_bearer(control_key), timeout=_TIMEOUT
+                f"{base_url}/status",
+                headers=_bearer(control_key),
+                timeout=_TIMEOUT,
+                extensions=_named(server_name),
             )
             if reply.status_code != httpx.codes.OK:
                 raise ClientSilent(f"/status answered {reply.status_code}")
@@ -32,7 +42,14 @@ class ControlPort:
         except ValidationError as error:
             raise ClientSilent("/status speaks another contract") from error
 
-    async def put_desired(self, base_url: str, control_key: str, desired: Desired) -> str | None:
+    async def put_desired(
+        self,
+        base_url: str,
+        control_key: str,
+        desired: Desired,
+        *,
+        server_name: str | None = None,
+    ) -> str | None:
         """Returns the problem code when the exam-client refuses it. Raises ClientSilent."""
         try:
             reply = await self._http.put(
@@ -40,24 +57,31 @@ class ControlPort:
                 headers={**_bearer(control_key), "Content-Type": "application/json"},
                 content=desired.model_dump_json(),
                 timeout=_TIMEOUT,
+                extensions=_named(server_name),
             )
         except httpx.HTTPError as error:
             raise ClientSilent(type(error).__name__) from error
         return None if reply.is_success else _code(reply)
 
-    async def is_live(self, base_url: str) -> bool:
+    async def is_live(self, base_url: str, *, server_name: str | None = None) -> bool:
         """Whether its liveness probe passes: event loop and writer thread alive."""
         try:
-            reply = await self._http.get(f"{base_url}/healthz/live", timeout=_TIMEOUT)
+            reply = await self._http.get(
+                f"{base_url}/healthz/live", timeout=_TIMEOUT, extensions=_named(server_name)
+            )
         except httpx.HTTPError:
             return False
         return reply.is_success
 
 
-def new_http() -> httpx.AsyncClient:
+def new_http(verify: ssl.SSLContext | bool = True) -> httpx.AsyncClient:
     """A client that ignores proxy settings: everything it calls is on this machine or network."""
     limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
-    return httpx.AsyncClient(trust_env=False, limits=limits, timeout=_TIMEOUT)
+    return httpx.AsyncClient(verify=verify, trust_env=False, limits=limits, timeout=_TIMEOUT)
+
+
+def _named(server_name: str | None) -> dict[str, str]:
+    return {} if server_name is None else {"sni_hostname": server_name}
 
 
 def _bearer(key: str) -> dict[str, str]:

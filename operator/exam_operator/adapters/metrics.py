@@ -41,6 +41,31 @@ class OperatorMetrics:
             "Reconciles that are tried again with back-off",
             registry=self._registry,
         )
+        self.api_calls = Counter(
+            "medxamion_operator_api_calls_total",
+            "Calls to the Kubernetes API by verb and status code (none: no answer)",
+            ["verb", "code"],
+            registry=self._registry,
+        )
+        self.watch_age_seconds = Gauge(
+            "medxamion_operator_watch_age_seconds",
+            "Since the watch last told of the canary, by namespace",
+            ["namespace"],
+            registry=self._registry,
+        )
+        self.queue_lag_seconds = Histogram(
+            "medxamion_operator_queue_lag_seconds",
+            "From the moment a look is due to its beginning",
+            buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60),
+            registry=self._registry,
+        )
+        self.phase_seconds = Histogram(
+            "medxamion_operator_phase_seconds",
+            "Time that deliveries spent in a phase they left",
+            ["phase"],
+            buckets=(1, 2, 5, 10, 15, 30, 60, 300, 1800, 3600, 14_400, 86_400),
+            registry=self._registry,
+        )
         self.queue_depth = Gauge(
             "medxamion_operator_queue_depth",
             "Deliveries waiting for their next look",

@@ -14,10 +14,10 @@ from typing import Protocol
 import structlog
 
 from exam_operator.adapters.metrics import OperatorMetrics
-from exam_operator.core import planning
+from exam_operator.core import pacing, planning
 from exam_operator.core.commands import Command
 from exam_operator.core.world import Key, Observed
-from exam_operator.errors import EdgeError, Stale
+from exam_operator.errors import EdgeError, Refused, Stale
 
 log = structlog.get_logger(__name__)
 _SWEEP_SECONDS = 60.0
@@ -47,10 +47,12 @@ class Reconciler:
         now: Callable[[], datetime],
         metrics: OperatorMetrics,
         *,
+        pace: pacing.Pace = pacing.ONE_MACHINE,
         workers: int = 16,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._edge, self._now, self._metrics, self._chance = edge, now, metrics, chance
+        self._pace = pace
         self._workers = asyncio.Semaphore(workers)
         self._due: dict[Key, float] = {}
         self._busy: set[Key] = set()
@@ -80,11 +82,21 @@ class Reconciler:
         if observed is None:
             self._metrics.forget(key)
             return None
-        decided = planning.plan(observed, self._now())
+        decided = planning.plan(observed, self._now(), self._pace)
         self._metrics.seen(key, observed.object.status, decided.status)
-        for command in decided.commands:
-            await self._edge.apply(key, command)
+        await self._obey(key, decided.commands)
         return decided.requeue_seconds
+
+    async def _obey(self, key: Key, ordered: Iterable[Command]) -> None:
+        """In order; what the platform refuses holds up nothing that does not build on it."""
+        refusal: Refused | None = None
+        for command in ordered:
+            try:
+                await self._edge.apply(key, command)
+            except Refused as error:
+                refusal = error
+        if refusal is not None:
+            raise refusal
 
     def _take_due(self) -> list[Key]:
         now = time.monotonic()

@@ -36,6 +36,21 @@ class EnsureVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class Protect:
+    """Hold object, volume and keys against deletion, before there is any data."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiftProtection:
+    """The data is transferred or given up: from now on the object's deletion may take all along."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureAccess:
+    """Make or mend the way to the exam-client, as ``spec.access`` asks."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartClient:
     """Start the one exam-client. The edge refuses while another may be alive."""
 
@@ -80,6 +95,9 @@ class ReleaseObject:
 Command = (
     WriteStatus
     | RegisterDelivery
+    | Protect
+    | LiftProtection
+    | EnsureAccess
     | EnsureSecret
     | EnsureVolume
     | StartClient

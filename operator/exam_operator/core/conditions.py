@@ -5,7 +5,7 @@ Where the exam-client is silent, what it alone can tell keeps its last word.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from exam_contract.delivery import (
@@ -13,12 +13,12 @@ from exam_contract.delivery import (
     ConditionType,
     ExamDeliveryStatus,
     Phase,
-    duration_seconds,
 )
 from exam_contract.delivery_rules import data_validated
 from exam_operator.core import recovery
 from exam_operator.core.phases import Closing, Step, data_lost
 from exam_operator.core.receipts import receipt_rejection
+from exam_operator.core.troubles import LOST, troubles
 from exam_operator.core.world import Observed, SecretState, VolumeState
 
 _MESSAGE_LENGTH = 1024
@@ -129,7 +129,7 @@ def _storage(observed: Observed, step: Step, now: datetime) -> Fact | None:
     if volume.problem:
         return Fact("StorageReady", "False", "ProvisioningFailed", volume.problem)
     if data_lost(observed, step.phase, now):
-        return Fact("StorageReady", "False", "StorageLost", _LOST)
+        return Fact("StorageReady", "False", "StorageLost", LOST)
     if client is None:
         fresh = step.phase in (Phase.ASSIGNED, Phase.PREPARING)
         return Fact("StorageReady", "False", "Opening") if fresh else None
@@ -146,11 +146,15 @@ def _client_healthy(observed: Observed, step: Step, now: datetime) -> Fact:
     child = observed.child
     if child is None:
         return Fact("ClientHealthy", "False", "NoClient")
+    if child.never_ran and child.trouble is not None:
+        return Fact("ClientHealthy", "False", child.trouble.reason, child.trouble.message)
     if not child.alive:
         reason = observed.exits[-1].reason if observed.exits else "Exited"
         return Fact("ClientHealthy", "False", "ClientEnded", reason)
     if observed.client is not None:
         return Fact("ClientHealthy", "True", "Answering")
+    if child.node_trouble is not None:
+        return Fact("ClientHealthy", "False", "NodeNotReady", child.node_trouble)
     since = child.unanswered_since
     if since is None or (now - since).total_seconds() < _SILENT_SECONDS:
         return Fact("ClientHealthy", "Unknown", "NoAnswer")
@@ -211,48 +215,6 @@ def _cleanup(observed: Observed, step: Step) -> Fact:
 
 
 def _degraded(observed: Observed, step: Step, status: ExamDeliveryStatus, now: datetime) -> Fact:
-    for reason, message in _troubles(observed, step, status, now):
+    for reason, message in troubles(observed, step, status, now):
         return Fact("Degraded", "True", reason, message)
     return Fact("Degraded", "False", "AllWell")
-
-
-_LOST = (
-    "the delivery's database or key is gone. Put the volume or the Secret back; to give the data"
-    " up, set the annotation exams.medxamion.io/discard-untransferred-data to the object's uid"
-)
-
-
-def _troubles(
-    observed: Observed, step: Step, status: ExamDeliveryStatus, now: datetime
-) -> Iterable[tuple[str, str]]:
-    """Every trouble, the gravest first."""
-    if data_lost(observed, step.phase, now):
-        yield "StorageLost", _LOST
-    if observed.secret.state is SecretState.DAMAGED:
-        yield "SecretDamaged", observed.secret.problem or "a key file is missing or altered"
-    elif observed.secret.problem:
-        yield "SecretNotReady", observed.secret.problem
-    if observed.volume.state is VolumeState.PENDING_DELETION:
-        yield "VolumeDeletionPending", "the volume goes with its last user; finalise first"
-    rejection = receipt_rejection(observed)
-    if rejection is not None and step.phase is not Phase.VALIDATED:
-        yield "ReceiptRejected", rejection
-    if _transfer_late(observed, step, status, now):
-        yield "TransferLate", "the transfer deadline has passed; nothing is given up, trying on"
-    if observed.volume.state is VolumeState.FOREIGN or observed.volume.problem:
-        yield "StorageNotReady", observed.volume.problem or "the volume belongs to another object"
-    if observed.registered.refusal and status.delivery_id is None:
-        yield "RegistrationRefused", observed.registered.refusal
-    most = observed.object.spec.recovery.max_restarts
-    if status.restarts.count > most and step.phase not in (Phase.CLEANED_UP, Phase.ABORTED):
-        yield "TooManyRestarts", f"{status.restarts.count} restarts, more than {most}; trying on"
-
-
-def _transfer_late(
-    observed: Observed, step: Step, status: ExamDeliveryStatus, now: datetime
-) -> bool:
-    started = status.transfer.started_at
-    if started is None or step.phase not in (Phase.FINALISING, Phase.TRANSFERRING):
-        return False
-    allowed = timedelta(seconds=duration_seconds(observed.object.spec.transfer.deadline))
-    return now > started + allowed

@@ -105,13 +105,21 @@ def data_lost(observed: Observed, phase: Phase, now: datetime) -> bool:
     if not data_matters(observed.object, phase, now):
         return False
     client = observed.client
-    if client is not None and client.storage.state == "lost":
+    if client is not None and (client.storage.state == "lost" or started_anew(observed)):
         return True
-    if observed.child is not None and observed.child.alive:
+    if observed.child is not None and not observed.child.gone:
         return False
     volume = observed.volume
     gone = volume.state in (VolumeState.ABSENT, VolumeState.FOREIGN) or volume.holds_data is False
     return gone or observed.secret.state is not SecretState.PRESENT
+
+
+def started_anew(observed: Observed) -> bool:
+    """Whether the exam-client holds fewer attempts than were begun: its file is another one."""
+    client = observed.client
+    if client is None or client.storage.state != "ok":
+        return False
+    return client.counts.started < observed.object.status.counts.started
 
 
 def closing_of(stored: ExamDelivery) -> Closing:
@@ -236,7 +244,7 @@ def _is_frozen(observed: Observed) -> bool:
 
 
 def _from_validated(observed: Observed) -> Phase:
-    child_gone = observed.child is None or not observed.child.alive
+    child_gone = observed.child is None or observed.child.gone
     erased = (
         observed.volume.state is not VolumeState.PRESENT
         and observed.secret.state is SecretState.ABSENT

@@ -22,21 +22,10 @@ from exam_contract.delivery import (
 )
 from exam_contract.delivery_rules import data_validated
 from exam_operator.core import commands as c
-from exam_operator.core import phases, recovery, removal, reporting, statuses
-from exam_operator.core.world import Child, Observed, SecretState, VolumeState
+from exam_operator.core import pacing, phases, recovery, removal, reporting, statuses
+from exam_operator.core.pacing import Pace
+from exam_operator.core.world import Child, Observed, Remains, SecretState, VolumeState
 
-_POLL_SECONDS = {
-    Phase.ASSIGNED: 2.0,
-    Phase.PREPARING: 0.25,
-    Phase.PREPARED: 1.0,
-    Phase.RUNNING: 2.0,
-    Phase.FINALISING: 0.5,
-    Phase.TRANSFERRING: 0.5,
-    Phase.VALIDATED: 0.5,
-}
-_RECOVERING_POLL_SECONDS = 0.1
-_SOON_SECONDS = 0.05
-_IDLE_SECONDS = 60.0
 _KILL_AFTER_STOPPING_SECONDS = 120.0
 
 
@@ -49,17 +38,18 @@ class Plan:
     requeue_seconds: float
 
 
-def plan(observed: Observed, now: datetime) -> Plan:
+def plan(observed: Observed, now: datetime, pace: Pace = pacing.ONE_MACHINE) -> Plan:
     """What to do now. A paused object gets no write at all, not even of its status."""
     stored = observed.object
     if stored.spec.paused:
-        return Plan(stored.status, (), _IDLE_SECONDS)
+        return Plan(stored.status, (), pacing.IDLE_SECONDS)
     if stored.metadata.deletion_timestamp is not None and removal.allowed(stored):
         return _removal(observed, now)
     step = phases.next_step(observed, now)
     acts = _actions(observed, step, now)
     status = statuses.next_status(observed, step, acts, template_digest(stored.spec), now)
-    return _finished(observed, status, acts, _requeue(observed, step, acts, now), now)
+    wait = _requeue(observed, step, pace, now)
+    return _finished(observed, status, acts, wait, pace, now)
 
 
 def template_digest(spec: ExamDeliverySpec) -> str:
@@ -72,6 +62,7 @@ def _finished(
     status: ExamDeliveryStatus,
     acts: tuple[c.Command, ...],
     requeue_seconds: float,
+    pace: Pace,
     now: datetime,
 ) -> Plan:
     ordered: list[c.Command] = []
@@ -79,10 +70,10 @@ def _finished(
         ordered.append(c.WriteStatus(status))
     ordered.extend(acts)
     body = reporting.registration(observed, status)
-    if reporting.due(observed.registered, body, status.phase, now):
+    if reporting.due(observed.registered, body, status.phase, pace.heartbeat, now):
         ordered.append(c.RegisterDelivery(body))
     moved = status.phase is not observed.object.status.phase
-    return Plan(status, tuple(ordered), _SOON_SECONDS if moved or acts else requeue_seconds)
+    return Plan(status, tuple(ordered), pacing.SOON_SECONDS if moved or acts else requeue_seconds)
 
 
 def _removal(observed: Observed, now: datetime) -> Plan:
@@ -93,24 +84,34 @@ def _removal(observed: Observed, now: datetime) -> Plan:
     if acts == (c.ReleaseObject(),) and observed.registered.reply is not None:
         acts = (c.RegisterDelivery(told), *acts)
     written = (c.WriteStatus(status),) if status != observed.object.status else ()
-    return Plan(status, (*written, *acts), _SOON_SECONDS * 4)
+    return Plan(status, (*written, *acts), pacing.SOON_SECONDS * 4)
 
 
 def _actions(observed: Observed, step: phases.Step, now: datetime) -> tuple[c.Command, ...]:
     """What to do to the world below the object, in this phase."""
     phase = step.phase
     if phase in END_PHASES:
-        return _stop_leftover(observed, f"phase {phase}")
+        return (*_lift(observed), *_stop_leftover(observed, f"phase {phase}"))
     if phase is Phase.ASSIGNED:
-        return ()
+        return _protect(observed)
     if phase is Phase.VALIDATED:
-        return _clean_up(observed, now)
+        return (*_lift(observed), *_clean_up(observed, now))
     return (
+        *_protect(observed),
         *_ensure(observed, phase, now),
+        *(() if observed.access.ready else (c.EnsureAccess(),)),
         *_start(observed, phase, now),
         *_restart(observed, now),
         *_desired(observed, phase, now),
     )
+
+
+def _protect(observed: Observed) -> tuple[c.Command, ...]:
+    return (c.Protect(),) if observed.protected is False else ()
+
+
+def _lift(observed: Observed) -> tuple[c.Command, ...]:
+    return (c.LiftProtection(),) if observed.protected else ()
 
 
 def _ensure(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command, ...]:
@@ -130,8 +131,9 @@ def _ensure(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command,
 
 def _start(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command, ...]:
     """A successor needs the file and its key, and nobody else: not even the coordinator."""
-    if observed.child is not None and observed.child.alive:
-        return ()
+    child = observed.child
+    if child is not None and (child.alive or child.remains is Remains.RETURNING):
+        return _replace(observed, child)
     ready = (
         observed.secret.state is SecretState.PRESENT
         and observed.volume.state is VolumeState.PRESENT
@@ -140,13 +142,29 @@ def _start(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command, 
     delivery_id = statuses.delivery_id(observed)
     if not ready or delivery_id is None or recovery.start_delay(observed.exits, now) > 0:
         return ()
+    if child is not None and child.remains is Remains.BLOCKING:
+        return () if child.stopping_since else (c.StopClient("it ended and holds the place"),)
     return (c.StartClient(recovery.next_epoch(observed), delivery_id),)
+
+
+def _replace(observed: Observed, child: Child) -> tuple[c.Command, ...]:
+    """One that never began is started as the spec is now; one on a lost node where that is asked.
+
+    Asking is all that is ever done: the successor waits until the object is really gone.
+    """
+    if child.stopping_since is not None:
+        return ()
+    if child.never_ran and child.template != template_digest(observed.object.spec):
+        return (c.StopClient("spec.client changed before it ever ran"),)
+    if child.node_lost and observed.object.spec.recovery.node_loss_policy == "Replace":
+        return (c.StopClient("its node is lost"),)
+    return ()
 
 
 def _restart(observed: Observed, now: datetime) -> tuple[c.Command, ...]:
     """A person asked for a restart: once per value, gracefully; only a hung one is killed."""
     child = observed.child
-    if child is None or not child.alive or not restart_wanted(observed.object):
+    if child is None or child.gone or not restart_wanted(observed.object):
         return ()
     if child.stopping_since is None:
         return (c.StopClient("RestartRequested"),)
@@ -172,15 +190,15 @@ def _desired(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command
     mode, client = phases.mode_for(phase, observed, now), observed.client
     if mode is None or client is None:
         return ()
-    desired = desired_document(observed.object, mode)
+    desired = desired_document(observed.object, mode, fenced=phases.started_anew(observed))
     in_force = (client.generation, client.mode, client.fenced)
     if in_force == (desired.generation, desired.mode, desired.fenced):
         return ()
     return (c.PutDesired(desired),)
 
 
-def desired_document(stored: ExamDelivery, mode: Mode) -> Desired:
-    """What the exam-client is to do, whole."""
+def desired_document(stored: ExamDelivery, mode: Mode, *, fenced: bool = False) -> Desired:
+    """What the exam-client is to do, whole. ``fenced``: whatever the annotation says."""
     spec = stored.spec
     return Desired(
         generation=max(1, stored.metadata.generation),
@@ -192,7 +210,7 @@ def desired_document(stored: ExamDelivery, mode: Mode) -> Desired:
         ),
         time_limit_seconds=spec.time_limit_seconds,
         aborted=spec.desired_state is DesiredState.ABORTED,
-        fenced=stored.metadata.annotations.get(FENCE_ANNOTATION) == "true",
+        fenced=fenced or stored.metadata.annotations.get(FENCE_ANNOTATION) == "true",
     )
 
 
@@ -201,10 +219,11 @@ def _clean_up(observed: Observed, now: datetime) -> tuple[c.Command, ...]:
     if not data_validated(observed.object) or not phases.retention_over(observed.object, now):
         return ()
     child, client = observed.child, observed.client
-    if child is not None and child.alive:
-        if client is None or client.transfer.state != "erased":
-            return _desired(observed, Phase.VALIDATED, now)
-        return _stop_leftover(observed, "the data is erased")
+    if child is not None and not child.gone:
+        erased = client is not None and client.transfer.state == "erased"
+        if erased or child.remains is Remains.BLOCKING:
+            return _stop_leftover(observed, "the data is erased")
+        return _desired(observed, Phase.VALIDATED, now)
     gone: list[c.Command] = []
     if observed.secret.state is not SecretState.ABSENT:
         gone.append(c.DeleteSecret("receipt verified"))
@@ -215,21 +234,19 @@ def _clean_up(observed: Observed, now: datetime) -> tuple[c.Command, ...]:
 
 def _stop_leftover(observed: Observed, reason: str) -> tuple[c.Command, ...]:
     child = observed.child
-    if child is None or not child.alive or child.stopping_since is not None:
+    if child is None or child.gone or child.stopping_since is not None:
         return ()
     return (c.StopClient(reason),)
 
 
-def _requeue(
-    observed: Observed, step: phases.Step, acts: tuple[c.Command, ...], now: datetime
-) -> float:
+def _requeue(observed: Observed, step: phases.Step, pace: Pace, now: datetime) -> float:
     if step.phase in END_PHASES:
-        stopping = observed.child is not None and observed.child.alive
-        return _POLL_SECONDS[Phase.VALIDATED] if stopping else _IDLE_SECONDS
+        stopping = observed.child is not None and not observed.child.gone
+        return pace.poll_seconds[Phase.VALIDATED] if stopping else pacing.IDLE_SECONDS
     if step.recovering:
-        return max(_RECOVERING_POLL_SECONDS, recovery.start_delay(observed.exits, now))
-    wait = _POLL_SECONDS[step.phase]
+        return max(pace.recovering_seconds, recovery.start_delay(observed.exits, now))
+    wait = pace.poll_seconds[step.phase]
     opens_in = observed.object.spec.window.opens_at - now
     if step.phase is Phase.PREPARED and opens_in > timedelta(0):
-        return min(wait, max(_SOON_SECONDS, opens_in.total_seconds()))
+        return min(wait, max(pacing.SOON_SECONDS, opens_in.total_seconds()))
     return wait

@@ -20,7 +20,7 @@ def allowed(stored: ExamDelivery) -> bool:
 def actions(observed: Observed) -> tuple[c.Command, ...]:
     """End the exam-client, then delete what it wrote, then let the object go."""
     child = observed.child
-    if child is not None and child.alive:
+    if child is not None and not child.gone:
         return () if child.stopping_since else (c.StopClient("the delivery is deleted"),)
     gone: list[c.Command] = []
     if observed.secret.state is not SecretState.ABSENT:

@@ -7,7 +7,6 @@ from exam_contract.delivery import END_PHASES, ExamDeliveryStatus, Phase
 from exam_contract.registration import ClientHealth, DeliveryRegistration
 from exam_operator.core.world import Observed, Registered
 
-HEARTBEAT = timedelta(seconds=5)
 _RETRY = timedelta(seconds=1)
 
 
@@ -39,8 +38,14 @@ def registration(observed: Observed, status: ExamDeliveryStatus) -> DeliveryRegi
     )
 
 
-def due(registered: Registered, body: DeliveryRegistration, phase: Phase, now: datetime) -> bool:
-    """At once when something changed; else every five seconds, and at the end only until heard."""
+def due(
+    registered: Registered,
+    body: DeliveryRegistration,
+    phase: Phase,
+    heartbeat: timedelta,
+    now: datetime,
+) -> bool:
+    """At once when something changed; else as a heartbeat, and at the end only until heard."""
     if registered.sent is None or registered.sent_at is None:
         return True
     waited = now - registered.sent_at
@@ -48,7 +53,7 @@ def due(registered: Registered, body: DeliveryRegistration, phase: Phase, now: d
         return registered.answers or waited >= _RETRY
     if phase in END_PHASES and registered.answers:
         return False
-    return waited >= HEARTBEAT
+    return waited >= heartbeat
 
 
 def _health(observed: Observed, status: ExamDeliveryStatus) -> ClientHealth:

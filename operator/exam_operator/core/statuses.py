@@ -72,7 +72,7 @@ def _restarts(
     observed: Observed, step: Step, start: c.StartClient | None, now: datetime
 ) -> RestartsStatus:
     before = observed.object.status.restarts
-    update: dict[str, object] = {}
+    update = _restarts_in_place(observed, now)
     if start is not None and observed.object.status.epoch > 0:
         asked = observed.object.metadata.annotations.get(RESTART_ANNOTATION)
         requested = bool(asked) and asked != before.last_requested_at
@@ -84,6 +84,18 @@ def _restarts(
             "last_requested_at": asked if requested else before.last_requested_at,
         }
     return before.model_copy(update={**update, **_recovery_times(observed, step, now)})
+
+
+def _restarts_in_place(observed: Observed, now: datetime) -> dict[str, object]:
+    """The same pod, its container started again: counted with the rest."""
+    before, child = observed.object.status, observed.child
+    if child is None or child.pod.uid != before.pod.uid:
+        return {}
+    again = (child.pod.restarts or 0) - (before.pod.restarts or 0)
+    if again <= 0:
+        return {}
+    reason = observed.exits[-1].reason if observed.exits else "ClientLost"
+    return {"count": before.restarts.count + again, "last_at": now, "last_reason": reason}
 
 
 def _recovery_times(observed: Observed, step: Step, now: datetime) -> dict[str, object]:

@@ -22,12 +22,33 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """``reason``: a CamelCase word; ``message``: what is wrong and what a person can do."""
+
+    reason: str
+    message: str
+
+
+class Remains(StrEnum):
+    """What is left of an exam-client that ended."""
+
+    NONE = "none"
+    """Nothing is in a successor's way."""
+    RETURNING = "returning"
+    """Whoever runs it starts it again in its place."""
+    BLOCKING = "blocking"
+    """Its object holds the place until it is removed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Child:
     """The exam-client that exists: a pod, or a process.
 
     ``alive``: it was not seen to end. ``stopping_since``: it was asked to end gracefully.
     ``unanswered_since``: since when ``/status`` has not answered; ``live_probe_failed``: the second
-    signal, taken from its liveness probe. ``template``: what it was started with.
+    signal, taken from its liveness probe. ``template``: what it was started with. ``never_ran``: it
+    is there and has not begun; ``trouble``: why. ``node_trouble``: what is wrong with its node;
+    ``node_lost``: the node is deleted or declared out of service, so that it can't be alive.
     """
 
     epoch: int
@@ -38,6 +59,16 @@ class Child:
     stopping_since: datetime | None = None
     unanswered_since: datetime | None = None
     live_probe_failed: bool = False
+    remains: Remains = Remains.NONE
+    never_ran: bool = False
+    trouble: Trouble | None = None
+    node_trouble: str | None = None
+    node_lost: bool = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing of it is left that could write or stand in the way."""
+        return not self.alive and self.remains is Remains.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +90,8 @@ class SecretState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
+    """``problem`` beside PRESENT: it works still, and a person must see to it."""
+
     state: SecretState = SecretState.ABSENT
     service_key_sha256: str | None = None
     problem: str | None = None
@@ -98,6 +131,17 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """The way to the exam-client: Service, certificate and what is asked for in ``spec.access``.
+
+    ``ready``: all of it stands as it should. Where an edge needs none of this, it always does.
+    """
+
+    ready: bool = True
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiptCheck:
     """What the operator's own check of the signature gave: a receipt, or why it is not believed."""
 
@@ -107,7 +151,11 @@ class ReceiptCheck:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One look at the world around one object. ``client`` is absent where ``/status`` is silent."""
+    """One look at the world around one object. ``client`` is absent where ``/status`` is silent.
+
+    ``refused``: what the platform said no to when it was asked last. ``protected``: whether object,
+    volume and keys are held against deletion; None where the edge has no such hold.
+    """
 
     object: ExamDelivery
     child: Child | None = None
@@ -118,3 +166,6 @@ class Observed:
     receipt: ReceiptCheck | None = None
     exits: tuple[Exit, ...] = ()
     """The last ends of exam-clients, oldest first."""
+    access: Access = field(default_factory=Access)
+    refused: Trouble | None = None
+    protected: bool | None = None

@@ -111,6 +111,8 @@ class ProcessEdge:
             case c.EnsureSecret(trust, key_secret):
                 file = self._key_file(key_secret) if key_secret else None
                 await asyncio.to_thread(place.make_secret, trust, file)
+            case c.Protect() | c.LiftProtection() | c.EnsureAccess():
+                pass  # nobody deletes files behind our back, and ports are part of the start
             case c.EnsureVolume():
                 await asyncio.to_thread(place.make_volume)
             case c.PutDesired(desired):

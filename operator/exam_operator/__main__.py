@@ -1,0 +1,62 @@
+"""``python -m exam_operator``: the operator of a cluster, fit to be PID 1 of its container.
+
+What keeps it from starting is one sentence on stderr and exit code 2.
+"""
+
+import asyncio
+import logging
+import sys
+
+import structlog
+from pydantic import ValidationError
+
+from exam_operator.cluster.service import cluster_operator
+from exam_operator.errors import EdgeError
+from exam_operator.settings import ClusterSettings
+
+_PREFIX = "MEDXAMION_OPERATOR_"
+
+
+def main() -> int:
+    """The exit code."""
+    try:
+        settings = ClusterSettings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{_PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False)
+        )
+        sys.stderr.write(f"exam-operator: set the environment right: {faults}\n")
+        return 2
+    _log_json(settings.log_level)
+    try:
+        asyncio.run(_run(settings))
+    except EdgeError as error:
+        sys.stderr.write(f"exam-operator: {error}\n")
+        return 2
+    return 0
+
+
+async def _run(settings: ClusterSettings) -> None:
+    async with cluster_operator(settings) as operator:
+        await operator.run()
+
+
+def _log_json(level: str) -> None:
+    """JSON lines on standard error; libraries only when something is wrong."""
+    number = getattr(logging, level.upper())
+    logging.basicConfig(level=max(number, logging.WARNING), format="%(message)s")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

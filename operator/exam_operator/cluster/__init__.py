@@ -1,0 +1,1 @@
+"""The cluster edge: the operator's core over the Kubernetes API."""

@@ -1,0 +1,185 @@
+"""The Kubernetes API as the cluster edge uses it: raw objects, five verbs, our own errors.
+
+Every call is bounded in time and counted by verb and status code. Deletions carry the uid of what
+was seen, so that nothing newer is ever deleted in its place.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from exam_contract.delivery import GROUP, PLURAL, VERSION
+from exam_operator.adapters.metrics import OperatorMetrics
+from exam_operator.errors import AlreadyThere, EdgeError, Refused, Stale
+
+Json = dict[str, Any]
+_TIMEOUT_SECONDS = 15
+_MERGE_PATCH = "application/merge-patch+json"
+
+
+class Kind(Enum):
+    """What the operator touches: API group and version, and the plural."""
+
+    DELIVERY = (f"apis/{GROUP}/{VERSION}", PLURAL)
+    POD = ("api/v1", "pods")
+    CLAIM = ("api/v1", "persistentvolumeclaims")
+    SECRET = ("api/v1", "secrets")
+    SERVICE = ("api/v1", "services")
+    CONFIG_MAP = ("api/v1", "configmaps")
+    EVENT = ("api/v1", "events")
+    NODE = ("api/v1", "nodes")
+    NAMESPACE = ("api/v1", "namespaces")
+    INGRESS = ("apis/networking.k8s.io/v1", "ingresses")
+    HTTP_ROUTE = ("apis/gateway.networking.k8s.io/v1", "httproutes")
+    CERTIFICATE = ("apis/cert-manager.io/v1", "certificates")
+    DISRUPTION_BUDGET = ("apis/policy/v1", "poddisruptionbudgets")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: Json
+
+
+class ClusterApi:
+    """Belongs to one event loop."""
+
+    def __init__(self, http: client.ApiClient, metrics: OperatorMetrics) -> None:
+        self._http, self._metrics = http, metrics
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Json | None:
+        """The object; None when it is not there. Raises EdgeError."""
+        reply = await self._call("GET", _path(kind, namespace, name), verb="get")
+        return None if reply.status == 404 else _done(reply).body
+
+    async def listed(self, kind: Kind, namespace: str | None, **query: str) -> list[Json]:
+        """Objects of a namespace; ``query`` as labelSelector, fieldSelector."""
+        reply = await self._call("GET", _path(kind, namespace), query=query, verb="list")
+        items: list[Json] = _done(reply).body["items"]
+        return items
+
+    async def create(self, kind: Kind, namespace: str, manifest: Json) -> Json:
+        """Raises AlreadyThere, Refused, EdgeError."""
+        reply = await self._call("POST", _path(kind, namespace), manifest, verb="create")
+        if reply.status == 409:
+            raise AlreadyThere(_message(reply))
+        return _done(reply).body
+
+    async def replace_status(self, kind: Kind, stored: Json) -> Json:
+        """Write the status of exactly the version that was seen. Raises Stale, Refused."""
+        meta = stored["metadata"]
+        path = _path(kind, meta["namespace"], meta["name"]) + "/status"
+        return _done(await self._call("PUT", path, stored, verb="update_status")).body
+
+    async def replace(self, kind: Kind, manifest: Json) -> Json:
+        """Raises Stale, Refused."""
+        meta = manifest["metadata"]
+        path = _path(kind, meta.get("namespace"), meta["name"])
+        return _done(await self._call("PUT", path, manifest, verb="update")).body
+
+    async def merge(
+        self, kind: Kind, namespace: str | None, name: str, change: Json
+    ) -> Json | None:
+        """Merge patch; None when the object is gone. Raises Stale, Refused."""
+        path = _path(kind, namespace, name)
+        reply = await self._call("PATCH", path, change, verb="patch", content=_MERGE_PATCH)
+        return None if reply.status == 404 else _done(reply).body
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+        """Graceful, and only that very object; gone already is done. Raises EdgeError."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        reply = await self._call("DELETE", _path(kind, namespace, name), body, verb="delete")
+        if reply.status not in (404, 409):  # 409: another uid has the name by now
+            _done(reply)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: Json | list[Json] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        verb: str,
+        content: str = "application/json",
+    ) -> Reply:
+        headers = {"Accept": "application/json", "Content-Type": content}
+        try:
+            wanted = await self._http.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._http.call_api(*wanted, _request_timeout=_TIMEOUT_SECONDS)
+            raw = await response.read()  # type: ignore[no-untyped-call]
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self._metrics.api_calls.labels(verb=verb, code="none").inc()
+            raise EdgeError(f"the API server does not answer ({type(error).__name__})") from error
+        self._metrics.api_calls.labels(verb=verb, code=str(response.status)).inc()
+        return Reply(response.status, _parsed(raw))
+
+
+async def connect(kubeconfig: str | None, context: str | None = None) -> client.ApiClient:
+    """From the pod's ServiceAccount, else from a kubeconfig. Raises EdgeError in words."""
+    made = client.Configuration()
+    made.client_session_kwargs = {"trust_env": False}
+    made.retries = False
+    try:
+        if kubeconfig is None:
+            config.load_incluster_config(  # type: ignore[no-untyped-call]
+                client_configuration=made
+            )
+        else:
+            await config.load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=kubeconfig, context=context, client_configuration=made
+            )
+    except (config.ConfigException, OSError) as error:
+        raise EdgeError(
+            f"no way to the Kubernetes API: {error}. Outside a pod set KUBECONFIG"
+        ) from error
+    return client.ApiClient(made)
+
+
+def _path(kind: Kind, namespace: str | None, name: str | None = None) -> str:
+    base, plural = kind.value
+    place = f"/{base}/namespaces/{namespace}/{plural}" if namespace else f"/{base}/{plural}"
+    return place if name is None else f"{place}/{name}"
+
+
+def _done(reply: Reply) -> Reply:
+    """The reply when it is a success. Raises Stale, Refused, EdgeError."""
+    if reply.status < 300:
+        return reply
+    said = _message(reply)
+    match reply.status:
+        case 404:
+            raise Stale("the object is gone")
+        case 409:
+            raise Stale(said)
+        case 403 if "exceeded quota" in said:
+            raise Refused("QuotaExceeded", f"{said}; raise the quota or free some of it")
+        case 403:
+            raise Refused("Forbidden", f"{said}; see the operator's Role in the chart")
+        case 400 | 422:
+            raise Refused("RefusedByApi", said)
+        case _:
+            raise EdgeError(f"the API server answered {reply.status}: {said}")
+
+
+def _message(reply: Reply) -> str:
+    return str(reply.body.get("message") or reply.status)[:1000]
+
+
+def _parsed(raw: bytes) -> Json:
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}

@@ -1,0 +1,190 @@
+"""Makes and holds what belongs to a delivery: keys, volume claim, and their protection.
+
+Keys and claim are made once, held by our finalizer while their data is not handed over, and from
+then on owned by the object, so that its deletion takes them along without the operator.
+"""
+
+import base64
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from exam_contract.delivery import UNTRANSFERRED_FINALIZER, UNTRANSFERRED_LABEL
+from exam_contract.trust import TrustRoot
+from exam_operator.cluster.api import ClusterApi, Kind
+from exam_operator.cluster.memory import Known, Looked, Memory, finalizers
+from exam_operator.core import access, manifests, names, sightings
+from exam_operator.errors import AlreadyThere, EdgeError, Refused
+
+Json = dict[str, Any]
+_LOOK_EVERY = timedelta(seconds=10)
+_LOOKS_A_SECOND = 20
+
+
+class Holding:
+    """``look_at_secret`` never asks more than 20 times a second, for all deliveries together."""
+
+    def __init__(self, api: ClusterApi, memory: Memory, now: Callable[[], datetime]) -> None:
+        self._api, self._memory, self._now = api, memory, now
+        self._second, self._looks = 0, 0
+
+    async def look_at_secret(self, known: Known) -> Json | None:
+        """The keys, looked at again every ten seconds. Raises EdgeError."""
+        if known.secret.known and not self._may_look_again(known):
+            return known.secret.found
+        name, namespace = names.child_name(known.uid), known.stored.metadata.namespace
+        found = await self._api.get(Kind.SECRET, namespace, name)
+        known.secret.forget()
+        known.secret.see(found)
+        known.secret_at = self._now()
+        if found is not None:
+            _learn(known, sightings.decoded(found))
+        return found
+
+    async def make_secret(self, known: Known, trust: TrustRoot, key_secret: str | None) -> None:
+        """Draw the keys, once; ``key_secret`` names the Secret to copy storage.key from."""
+        storage_key = await self._given_key(known, key_secret)
+        parts = {
+            "storage.key": storage_key or secrets.token_bytes(sightings.STORAGE_KEY_BYTES),
+            "control.key": secrets.token_hex(32).encode(),
+            "trust.json": trust.model_dump_json().encode(),
+        }
+        data = {name: base64.b64encode(part).decode() for name, part in parts.items()}
+        manifest = manifests.keys(known.stored, data)
+        await self._create(Kind.SECRET, known, manifest)
+        known.secret.forget()
+
+    async def make_claim(self, known: Known) -> None:
+        """The volume; it carries the digest of the keys that belong to it."""
+        found = await self.look_at_secret(known)
+        if found is None:
+            raise EdgeError("the volume waits for its keys")
+        digest = sightings.secret_digest(sightings.decoded(found))
+        await self._create(Kind.CLAIM, known, manifests.claim(known.stored, digest))
+        known.claim.forget()
+
+    async def protect(self, known: Known) -> None:
+        """Label the namespace, guard it against disruption, hold the object; in this order."""
+        meta = known.stored.metadata
+        label = {"metadata": {"labels": {UNTRANSFERRED_LABEL: "true"}}}
+        await self._api.merge(Kind.NAMESPACE, None, meta.namespace, label)
+        try:
+            budget = access.disruption_budget(meta.namespace)
+            await self._api.create(Kind.DISRUPTION_BUDGET, meta.namespace, budget)
+        except AlreadyThere:
+            pass
+        await self._set_finalizers(known, [*finalizers(known.raw), UNTRANSFERRED_FINALIZER])
+
+    async def lift(self, known: Known) -> None:
+        """Give pod, claim and keys into the hands of the object, then let the object go."""
+        meta, name = known.stored.metadata, names.child_name(known.uid)
+        label = {"metadata": {"labels": {names.PROTECTED_LABEL: None}}}
+        await self._api.merge(Kind.POD, meta.namespace, name, label)
+        for kind, looked in ((Kind.CLAIM, known.claim), (Kind.SECRET, known.secret)):
+            await self._hand_over(kind, known)
+            looked.forget()
+        await self._set_finalizers(
+            known, [f for f in finalizers(known.raw) if f != UNTRANSFERRED_FINALIZER]
+        )
+        await self.tidy(meta.namespace)
+
+    async def release(self, known: Known) -> None:
+        """Nothing is left below the object."""
+        await self._set_finalizers(
+            known, [f for f in finalizers(known.raw) if f != UNTRANSFERRED_FINALIZER]
+        )
+        self._memory.drop_object(known)
+        await self.tidy(known.stored.metadata.namespace)
+
+    async def tidy(self, namespace: str) -> None:
+        """Unlabel a namespace that holds no untransferred data any more."""
+        if any(self._memory.protected_in(namespace)):
+            return
+        held = await self._api.listed(Kind.DELIVERY, namespace)
+        if not any(UNTRANSFERRED_FINALIZER in finalizers(raw) for raw in held):
+            label = {"metadata": {"labels": {UNTRANSFERRED_LABEL: None}}}
+            await self._api.merge(Kind.NAMESPACE, None, namespace, label)
+
+    async def destroy(self, kind: Kind, known: Known, looked: Looked) -> None:
+        """Delete claim or keys, and let them go. Raises EdgeError while a pod is there."""
+        meta, name = known.stored.metadata, names.child_name(known.uid)
+        if await self._api.get(Kind.POD, meta.namespace, name) is not None:
+            known.pod.forget()
+            raise EdgeError("an exam-client is still there; nothing is deleted under it")
+        found = await self._api.get(kind, meta.namespace, name)
+        looked.forget()
+        if found is None or _label(found) != known.uid:
+            return
+        await self._api.delete(kind, meta.namespace, name, found["metadata"]["uid"])
+        await self._hand_over(kind, known)
+
+    async def _hand_over(self, kind: Kind, known: Known) -> None:
+        meta, name = known.stored.metadata, names.child_name(known.uid)
+        found = await self._api.get(kind, meta.namespace, name)
+        if found is None or _label(found) != known.uid:
+            return
+        seen = found["metadata"]
+        owners = [
+            *(one for one in seen.get("ownerReferences") or [] if one["uid"] != known.uid),
+            names.owner(known.stored),
+        ]
+        change = {
+            "resourceVersion": seen["resourceVersion"],
+            "finalizers": [one for one in finalizers(found) if one != UNTRANSFERRED_FINALIZER],
+            "ownerReferences": owners,
+        }
+        await self._api.merge(kind, meta.namespace, name, {"metadata": change})
+
+    async def _set_finalizers(self, known: Known, wanted: list[str]) -> None:
+        if wanted == finalizers(known.raw):
+            return
+        meta = known.raw["metadata"]
+        change = {"resourceVersion": meta["resourceVersion"], "finalizers": wanted}
+        raw = await self._api.merge(
+            Kind.DELIVERY, meta["namespace"], meta["name"], {"metadata": change}
+        )
+        if raw is not None:
+            self._memory.see(raw)
+
+    async def _create(self, kind: Kind, known: Known, manifest: Json) -> None:
+        try:
+            await self._api.create(kind, known.stored.metadata.namespace, manifest)
+        except AlreadyThere:  # made by us a moment ago, or somebody else's: the next look tells
+            return
+
+    async def _given_key(self, known: Known, name: str | None) -> bytes | None:
+        """Raises Refused in words when the Secret of ``encryption.keySecretRef`` is no key."""
+        if name is None:
+            return None
+        found = await self._api.get(Kind.SECRET, known.stored.metadata.namespace, name)
+        key = sightings.decoded(found).get("storage.key", b"") if found else b""
+        if len(key) != sightings.STORAGE_KEY_BYTES:
+            raise Refused(
+                "KeySecretUnusable",
+                f"encryption.keySecretRef: Secret {name} must exist with 32 bytes in storage.key",
+            )
+        return key
+
+    def _may_look_again(self, known: Known) -> bool:
+        now = self._now()
+        if known.secret_at is not None and now - known.secret_at < _LOOK_EVERY:
+            return False
+        second = int(now.timestamp())
+        if second != self._second:
+            self._second, self._looks = second, 0
+        self._looks += 1
+        return self._looks <= _LOOKS_A_SECOND
+
+
+def _learn(known: Known, data: dict[str, bytes]) -> None:
+    """The control key and the trust root stay known, even if the Secret is lost."""
+    control = data.get("control.key", b"").decode("ascii", "replace").strip()
+    known.control_key = known.control_key or control or None
+    if known.trust is None and data.get("trust.json"):
+        known.trust = TrustRoot.model_validate_json(data["trust.json"])
+
+
+def _label(found: Json) -> str | None:
+    label: str | None = (found["metadata"].get("labels") or {}).get(names.DELIVERY_LABEL)
+    return label

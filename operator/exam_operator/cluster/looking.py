@@ -1,0 +1,195 @@
+"""One look at a delivery in a cluster: from memory while all is quiet, from the API when it is not.
+
+A watch may lose an end; so whoever does not answer, and every phase in which something is made or
+taken away, is looked at in the API itself.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from exam_contract.control import ClientStatus
+from exam_contract.delivery import END_PHASES, UNTRANSFERRED_FINALIZER, Phase
+from exam_operator.adapters.coordinator import Registrar
+from exam_operator.adapters.exam_client import ControlPort
+from exam_operator.adapters.signatures import check_receipt
+from exam_operator.cluster.api import ClusterApi, Kind
+from exam_operator.cluster.holding import Holding
+from exam_operator.cluster.memory import Known, finalizers
+from exam_operator.cluster.reaching import Reaching, control_url
+from exam_operator.core import names, sightings
+from exam_operator.core.world import Child, Exit, Observed, Volume
+from exam_operator.errors import ClientSilent
+
+Json = dict[str, Any]
+_QUIET = frozenset({Phase.PREPARED, Phase.RUNNING})
+_SUSPICION = timedelta(seconds=10)
+_NODE_FRESH = timedelta(seconds=5)
+_WARN_AFTER = timedelta(seconds=4)
+
+
+class Looking:
+    """Fills one ``Observed``."""
+
+    def __init__(
+        self,
+        api: ClusterApi,
+        control: ControlPort,
+        registrar: Registrar,
+        holding: Holding,
+        reaching: Reaching,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._api, self._control, self._registrar = api, control, registrar
+        self._holding, self._reaching, self._now = holding, reaching, now
+        self._nodes: dict[str, tuple[datetime, Json | None]] = {}
+
+    async def look(self, known: Known) -> Observed:
+        """Raises EdgeError where the API does not answer."""
+        stored = known.stored
+        secret = await self._holding.look_at_secret(known)
+        client = await self._ask(known)
+        if client is None or stored.status.phase not in _QUIET:
+            before = known.pod.found
+            await self._look_again(known)
+            if known.pod.found != before:
+                client = await self._ask(known)
+        shown = client.transfer.receipt if client is not None else None
+        return Observed(
+            object=known.stored,
+            child=await self._child(known, client),
+            client=client,
+            secret=sightings.secret(secret, _digest_on(known.claim.found)),
+            volume=await self._volume(known),
+            registered=self._registrar.registered(known.uid),
+            receipt=check_receipt(shown, known.trust) if shown is not None else None,
+            exits=tuple(known.exits),
+            access=await self._reaching.look(known),
+            refused=next(iter(known.refused.values()), None),
+            protected=UNTRANSFERRED_FINALIZER in finalizers(known.raw),
+        )
+
+    def note_pod(self, known: Known, pod: Json | None) -> bool:
+        """Take over a pod, or that it is gone; says whether anything changed."""
+        before = known.pod.found
+        if not known.pod.see(pod):
+            return False
+        if before is not None and (pod is None or pod["metadata"]["uid"] != _uid(before)):
+            gone = Exit(self._now(), known.was_ready, asked=True, reason="PodDeleted")
+            known.note_exit(_uid(before), _restarts(before), gone)
+            known.silent_since = None
+        if pod is not None:
+            known.was_ready = known.was_ready or sightings.is_ready(pod)
+            self._note_end(known, pod)
+        return True
+
+    async def ask(self, known: Known) -> ClientStatus | None:
+        """What the exam-client says; None when it is silent or not there."""
+        return await self._ask(known)
+
+    async def _look_again(self, known: Known) -> None:
+        namespace, name = known.stored.metadata.namespace, names.child_name(known.uid)
+        if known.stored.status.phase in END_PHASES and known.pod.known and not known.pod.found:
+            return
+        self.note_pod(known, await self._api.get(Kind.POD, namespace, name))
+        known.claim.see(await self._api.get(Kind.CLAIM, namespace, name))
+
+    def _note_end(self, known: Known, pod: Json) -> None:
+        """A container that ended, by its place in the row of its pod's containers."""
+        end = sightings.exits(pod, was_ready=known.was_ready)
+        if end is None:
+            return
+        again = _restarts(pod)
+        place = again if sightings.ended_now(pod) else again - 1
+        known.note_exit(_uid(pod), place, end)
+
+    async def _ask(self, known: Known) -> ClientStatus | None:
+        pod = known.pod.found
+        if pod is None or known.control_key is None or not sightings.is_running(pod):
+            return None
+        server = names.dns_name(known.uid, known.stored.metadata.namespace)
+        url = control_url(pod["status"]["podIP"])
+        try:
+            client = await self._control.status(url, known.control_key, server_name=server)
+        except ClientSilent:
+            known.silent_since = known.silent_since or self._now()
+            return None
+        if client.delivery_uid != known.uid:
+            return None
+        known.silent_since = None
+        known.was_ready = known.was_ready or client.content.ready
+        return client
+
+    async def _child(self, known: Known, client: ClientStatus | None) -> Child | None:
+        pod = known.pod.found
+        if pod is None:
+            return None
+        since = known.silent_since if client is None else None
+        suspect = since is not None and self._now() - since >= _SUSPICION
+        trouble, lost = await self._node(pod) if suspect or _is_leaving(pod) else (None, False)
+        probed = suspect and sightings.is_running(pod) and await self._is_dead(known, pod)
+        around = sightings.Around(
+            endpoint=self._reaching.endpoint(known, pod),
+            unanswered_since=since,
+            live_probe_failed=probed,
+            node_trouble=trouble,
+            node_lost=lost,
+        )
+        return sightings.child(pod, around)
+
+    async def _is_dead(self, known: Known, pod: Json) -> bool:
+        server = names.dns_name(known.uid, known.stored.metadata.namespace)
+        url = control_url(pod["status"]["podIP"])
+        return not await self._control.is_live(url, server_name=server)
+
+    async def _node(self, pod: Json) -> tuple[str | None, bool]:
+        name = pod.get("spec", {}).get("nodeName")
+        if not name:
+            return None, False
+        at, found = self._nodes.get(name, (None, None))
+        if at is None or self._now() - at >= _NODE_FRESH:
+            found = await self._api.get(Kind.NODE, None, name)
+            self._nodes[name] = (self._now(), found)
+        return sightings.node_trouble(found)
+
+    async def _volume(self, known: Known) -> Volume:
+        claim = known.claim.found
+        if claim is not None and claim.get("status", {}).get("phase") == "Pending":
+            known.claim_warning = await self._warning(claim)
+        else:
+            known.claim_warning = None
+        return sightings.volume(claim, known.stored, known.claim_warning)
+
+    async def _warning(self, claim: Json) -> str | None:
+        """Why the claim is not bound, in the provisioner's words."""
+        made = sightings.instant(claim["metadata"].get("creationTimestamp"))
+        if made is not None and self._now() - made < _WARN_AFTER:
+            return None
+        chosen = f"involvedObject.uid={claim['metadata']['uid']},type=Warning"
+        events = await self._api.listed(
+            Kind.EVENT, claim["metadata"]["namespace"], fieldSelector=chosen
+        )
+        newest = max(events, key=_told_at, default=None)
+        return None if newest is None else str(newest.get("message", ""))[:500]
+
+
+def _told_at(event: Json) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
+
+
+def _digest_on(claim: Json | None) -> str | None:
+    notes = (claim or {}).get("metadata", {}).get("annotations") or {}
+    digest: str | None = notes.get(names.SECRET_ANNOTATION)
+    return digest
+
+
+def _uid(pod: Json) -> str:
+    return str(pod["metadata"]["uid"])
+
+
+def _restarts(pod: Json) -> int:
+    return sightings.restart_count(pod)
+
+
+def _is_leaving(pod: Json) -> bool:
+    return pod["metadata"].get("deletionTimestamp") is not None

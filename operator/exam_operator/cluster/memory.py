@@ -1,0 +1,171 @@
+"""What the watches told, by delivery: raw objects, and what was learned on the way.
+
+A cache for the quiet path only. What is missing here was not seen yet, which is another thing than
+not being there; whenever something is off, the edge looks at the API itself.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from exam_contract.delivery import UNTRANSFERRED_FINALIZER, ExamDelivery
+from exam_contract.trust import TrustRoot
+from exam_operator.core import names
+from exam_operator.core.world import Access, Exit, Key, Trouble
+
+Json = dict[str, Any]
+_EXITS_KEPT = 16
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+@dataclass
+class Looked:
+    """An object as it was seen last; ``known`` is False until then."""
+
+    found: Json | None = None
+    known: bool = False
+
+    def see(self, found: Json | None) -> bool:
+        """Take over what is seen, unless something newer is known. Returns whether it changed."""
+        found = None if found is None else trimmed(found)
+        if found is not None and self.found is not None and _is_old_news(found, self.found):
+            return False
+        changed = not self.known or found != self.found
+        self.found, self.known = found, True
+        return changed
+
+    def forget(self) -> None:
+        self.found, self.known = None, False
+
+
+@dataclass
+class Known:
+    """One delivery."""
+
+    raw: Json
+    stored: ExamDelivery
+    pod: Looked = field(default_factory=Looked)
+    claim: Looked = field(default_factory=Looked)
+    secret: Looked = field(default_factory=Looked)
+    secret_at: datetime | None = None
+    control_key: str | None = None
+    trust: TrustRoot | None = None
+    access: Access = field(default_factory=lambda: Access(ready=False))
+    access_at: datetime | None = None
+    access_generation: int = -1
+    origin: str | None = None
+    claim_warning: str | None = None
+    silent_since: datetime | None = None
+    was_ready: bool = False
+    exits: list[Exit] = field(default_factory=list)
+    noted: set[tuple[str, int]] = field(default_factory=set)
+    refused: dict[str, Trouble] = field(default_factory=dict)
+
+    @property
+    def uid(self) -> str:
+        return self.stored.metadata.uid or ""
+
+    def note_exit(self, pod_uid: str, restart: int, end: Exit) -> None:
+        """Each end once, however often it is seen."""
+        if (pod_uid, restart) in self.noted:
+            return
+        self.noted.add((pod_uid, restart))
+        self.exits = [*self.exits, end][-_EXITS_KEPT:]
+        self.was_ready = False
+
+
+class Memory:
+    """Every delivery that the operator looks after."""
+
+    def __init__(self) -> None:
+        self._known: dict[Key, Known] = {}
+
+    def keys(self) -> list[Key]:
+        return list(self._known)
+
+    def get(self, key: Key) -> Known | None:
+        return self._known.get(key)
+
+    def see(self, raw: Json) -> tuple[Known, bool]:
+        """Take over an ExamDelivery; says whether somebody changed what we act upon.
+
+        Raises pydantic's ValidationError for an object that this version can't read.
+        """
+        key, stored = key_of(raw), ExamDelivery.model_validate(raw)
+        raw = trimmed({**raw, "spec": {}, "status": {}})
+        before = self._known.get(key)
+        if before is None or before.uid != raw["metadata"]["uid"]:
+            self._known[key] = Known(raw, stored)
+            return self._known[key], True
+        if not is_newer(raw, before.raw):
+            return before, False
+        changed = _acted_upon(raw) != _acted_upon(before.raw)
+        before.raw, before.stored = raw, stored
+        return before, changed
+
+    def drop(self, key: Key) -> None:
+        self._known.pop(key, None)
+
+    def drop_object(self, known: Known) -> None:
+        """Forget that very object, not one that was made anew under its name."""
+        key = key_of(known.raw)
+        if self._known.get(key) is known:
+            self.drop(key)
+
+    def protected_in(self, namespace: str) -> Iterable[Key]:
+        """Deliveries of a namespace whose data is not handed over yet."""
+        for key, known in self._known.items():
+            if key.namespace == namespace and UNTRANSFERRED_FINALIZER in finalizers(known.raw):
+                yield key
+
+
+def key_of(raw: Json) -> Key:
+    """Of an ExamDelivery."""
+    return Key(raw["metadata"]["namespace"], raw["metadata"]["name"])
+
+
+def key_of_child(raw: Json) -> Key | None:
+    """Of the ExamDelivery that a pod, claim or Service belongs to; None for somebody else's."""
+    name = (raw["metadata"].get("annotations") or {}).get(names.OBJECT_ANNOTATION)
+    return None if name is None else Key(raw["metadata"]["namespace"], name)
+
+
+def finalizers(raw: Json) -> list[str]:
+    return list(raw["metadata"].get("finalizers") or [])
+
+
+def trimmed(raw: Json) -> Json:
+    """Without what nobody here reads and what makes thousands of objects heavy."""
+    meta = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
+    notes = dict(meta.get("annotations") or {})
+    if notes.pop(_LAST_APPLIED, None) is not None:
+        meta["annotations"] = notes
+    spec = raw.get("spec")
+    if raw.get("kind") == "Pod" and isinstance(spec, dict):
+        images = [{"image": one.get("image")} for one in spec.get("containers", [])]
+        spec = {"nodeName": spec.get("nodeName"), "containers": images}
+    return {**raw, "metadata": meta, **({} if spec is None else {"spec": spec})}
+
+
+def _is_old_news(found: Json, before: Json) -> bool:
+    same = found["metadata"]["uid"] == before["metadata"]["uid"]
+    return same and not is_newer(found, before)
+
+
+def is_newer(one: Json, other: Json) -> bool:
+    """By resourceVersion, which the API server counts up."""
+    try:
+        return int(one["metadata"]["resourceVersion"]) > int(other["metadata"]["resourceVersion"])
+    except (KeyError, ValueError):
+        return bool(one != other)
+
+
+def _acted_upon(raw: Json) -> tuple[object, ...]:
+    meta = raw["metadata"]
+    return (
+        meta.get("generation"),
+        meta.get("annotations"),
+        meta.get("deletionTimestamp"),
+        meta.get("finalizers"),
+    )

@@ -1,0 +1,191 @@
+"""Keeps the way to each exam-client: Service, Ingress or HTTPRoute, certificate, and its URL.
+
+Looked at when the object changes, when the Service does, and every few minutes; made or mended when
+a plan asks for it.
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from exam_contract.delivery import EndpointStatus, ExamDelivery
+from exam_operator.adapters import certificates
+from exam_operator.adapters.certificates import Authority
+from exam_operator.cluster.api import ClusterApi, Kind
+from exam_operator.cluster.memory import Known
+from exam_operator.core import access, names, sightings
+from exam_operator.core.manifests import CONTROL_PORT, PUBLIC_PORT, Platform
+from exam_operator.core.world import Access, Trouble
+from exam_operator.errors import AlreadyThere, EdgeError
+
+Json = dict[str, Any]
+_LOOK_EVERY = timedelta(minutes=5)
+_LOOK_AGAIN = timedelta(seconds=5)
+_ADDRESS_KINDS = ("ExternalIP", "InternalIP", "Hostname")
+
+
+class Reaching:
+    """``authority`` is None where cert-manager signs; ``public_host``: of NodePort URLs."""
+
+    def __init__(
+        self,
+        api: ClusterApi,
+        platform: Platform,
+        authority: Authority | None,
+        public_host: str | None,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._api, self._platform, self._authority = api, platform, authority
+        self._public_host, self._now = public_host, now
+
+    async def look(self, known: Known) -> Access:
+        """How the way stands; from memory where it was looked at lately. Raises EdgeError."""
+        generation, since = known.stored.metadata.generation, known.access_at
+        patience = _LOOK_EVERY if known.access.ready else _LOOK_AGAIN
+        fresh = since is not None and self._now() - since < patience
+        if fresh and known.access_generation == generation:
+            return known.access
+        known.access = await self._look(known)
+        known.access_at, known.access_generation = self._now(), generation
+        return known.access
+
+    async def ensure(self, known: Known) -> None:
+        """Make or mend all of it. Raises EdgeError."""
+        known.access_at = None
+        stored, namespace = known.stored, known.stored.metadata.namespace
+        for kind, manifest in self._standing(stored, known.origin):
+            await self._ensure_one(kind, namespace, manifest)
+        known.origin = await self._origin(known)
+        await self._ensure_certificate(known)
+
+    def endpoint(self, known: Known, pod: Json | None) -> EndpointStatus:
+        """Where it is reached, by whom."""
+        meta = known.stored.metadata
+        inside = f"https://{names.dns_name(known.uid, meta.namespace)}:{PUBLIC_PORT}"
+        address = (pod or {}).get("status", {}).get("podIP")
+        return EndpointStatus(
+            internal=inside,
+            public=known.origin,
+            control=control_url(address) if address else None,
+        )
+
+    async def _look(self, known: Known) -> Access:
+        stored = known.stored
+        known.origin = await self._origin(known)
+        for kind, manifest in self._standing(stored, known.origin):
+            found = await self._api.get(kind, stored.metadata.namespace, names.of(stored))
+            if found is None or _asked(found) != _asked(manifest):
+                return Access(ready=False)
+        held = await self._held(known)
+        expires = certificates.expires_at(held)
+        if expires is None and self._authority is None:
+            message = "cert-manager has not issued the certificate; see its Certificate object"
+            return Access(ready=False, trouble=Trouble("CertificatePending", message))
+        if expires is not None and expires <= self._now():
+            message = f"the certificate ended at {expires:%Y-%m-%d %H:%M} UTC and was not renewed"
+            return Access(ready=False, trouble=Trouble("CertificateExpired", message))
+        return Access(ready=self._authority is None or self._is_current(known, held))
+
+    def _is_current(self, known: Known, held: Mapping[str, bytes]) -> bool:
+        trusted = self._authority.trusted() if self._authority else None
+        return certificates.is_current(held, self._hosts(known), trusted, self._now())
+
+    def _standing(self, stored: ExamDelivery, origin: str | None) -> list[tuple[Kind, Json]]:
+        """Everything but the certificate's Secret."""
+        wanted = [(Kind.SERVICE, access.service(stored))]
+        match stored.spec.access.type:
+            case "Ingress":
+                wanted.append((Kind.INGRESS, access.ingress(stored, self._platform)))
+            case "HTTPRoute":
+                wanted.append((Kind.HTTP_ROUTE, access.http_route(stored, self._platform)))
+            case "ClusterIP" | "NodePort":
+                pass
+        issuer = self._platform.cert_manager_issuer
+        if issuer is not None and self._authority is None:
+            hosts = access.certificate_hosts(stored, _host_of(origin))
+            wanted.append((Kind.CERTIFICATE, access.certificate(stored, hosts, issuer)))
+        return wanted
+
+    async def _ensure_one(self, kind: Kind, namespace: str, manifest: Json) -> None:
+        name = manifest["metadata"]["name"]
+        found = await self._api.get(kind, namespace, name)
+        if found is None:
+            await self._api.create(kind, namespace, manifest)
+        elif _asked(found) != _asked(manifest):
+            change = {"metadata": {"annotations": manifest["metadata"]["annotations"]}}
+            await self._api.merge(kind, namespace, name, {**change, "spec": manifest["spec"]})
+
+    async def _ensure_certificate(self, known: Known) -> None:
+        if self._authority is None:
+            return
+        held, hosts = await self._held(known), self._hosts(known)
+        if self._is_current(known, held):
+            return
+        issued = self._authority.issue(hosts, self._now())
+        data = {name: base64.b64encode(pem).decode() for name, pem in issued.items()}
+        manifest = access.certificate_secret(known.stored, data)
+        namespace, name = known.stored.metadata.namespace, manifest["metadata"]["name"]
+        try:
+            await self._api.create(Kind.SECRET, namespace, manifest)
+        except AlreadyThere:
+            await self._api.merge(Kind.SECRET, namespace, name, {"data": data})
+
+    async def _held(self, known: Known) -> dict[str, bytes]:
+        name = names.tls_name(known.uid)
+        found = await self._api.get(Kind.SECRET, known.stored.metadata.namespace, name)
+        return {} if found is None else sightings.decoded(found)
+
+    def _hosts(self, known: Known) -> tuple[str, ...]:
+        return access.certificate_hosts(known.stored, _host_of(known.origin))
+
+    async def _origin(self, known: Known) -> str | None:
+        """The public URL; None while the Service has no port yet."""
+        wanted, namespace = known.stored.spec.access, known.stored.metadata.namespace
+        match wanted.type:
+            case "Ingress" | "HTTPRoute":
+                port = "" if wanted.port in (None, 443) else f":{wanted.port}"
+                return f"https://{wanted.host}{port}"
+            case "ClusterIP":
+                return f"https://{names.dns_name(known.uid, namespace)}:{PUBLIC_PORT}"
+            case "NodePort":
+                found = await self._api.get(Kind.SERVICE, namespace, names.of(known.stored))
+                port_number = _node_port(found)
+                host = wanted.host or self._public_host or await self._node_host()
+                return None if port_number is None else f"https://{host}:{port_number}"
+
+    async def _node_host(self) -> str:
+        """The address of a node that is ready; a trial's way, since nodes come and go."""
+        for node in await self._api.listed(Kind.NODE, None):
+            addresses = node.get("status", {}).get("addresses") or []
+            by_kind = {one["type"]: one["address"] for one in addresses}
+            for kind in _ADDRESS_KINDS:
+                if kind in by_kind and sightings.node_trouble(node) == (None, False):
+                    return str(by_kind[kind])
+        raise EdgeError("no node is ready, so a NodePort has no address; set operator.publicHost")
+
+
+def control_url(address: str) -> str:
+    """Of a pod's control port."""
+    host = f"[{address}]" if ":" in address else address
+    return f"https://{host}:{CONTROL_PORT}"
+
+
+def _asked(manifest: Json) -> str | None:
+    notes = manifest["metadata"].get("annotations") or {}
+    asked: str | None = notes.get(names.WANTED_ANNOTATION)
+    return asked
+
+
+def _node_port(service: Json | None) -> int | None:
+    ports = (service or {}).get("spec", {}).get("ports") or []
+    return next((port.get("nodePort") for port in ports if port.get("name") == "public"), None)
+
+
+def _host_of(origin: str | None) -> str | None:
+    if origin is None:
+        return None
+    host = origin.removeprefix("https://").rsplit("/", 1)[0]
+    if host.startswith("["):
+        return host[1:].split("]", 1)[0]
+    return host.split(":", 1)[0]

@@ -1,0 +1,199 @@
+"""The cluster edge as one running service: watches, loop, registrations, probes.
+
+It holds no state but the objects: killed at any moment and started again, it goes on as if nothing
+had been. Exams need none of this.
+"""
+
+import asyncio
+import contextlib
+import os
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import kopf
+import structlog
+import uvicorn
+from kubernetes.aio.client import ApiClient
+
+from exam_operator.adapters.certificates import Authority
+from exam_operator.adapters.coordinator import CoordinatorPort, Registrar
+from exam_operator.adapters.exam_client import ControlPort, new_http
+from exam_operator.adapters.metrics import OperatorMetrics
+from exam_operator.adapters.reconciling import Reconciler
+from exam_operator.cluster import doors, handlers
+from exam_operator.cluster.api import ClusterApi, connect
+from exam_operator.cluster.canary import Canary
+from exam_operator.cluster.edge import ClusterEdge
+from exam_operator.cluster.feed import Feed
+from exam_operator.cluster.holding import Holding
+from exam_operator.cluster.memory import Memory
+from exam_operator.cluster.reaching import Reaching
+from exam_operator.core import pacing
+from exam_operator.core.manifests import Platform
+from exam_operator.errors import EdgeError
+from exam_operator.settings import ClusterSettings
+
+log = structlog.get_logger(__name__)
+_TRUST_EVERY_SECONDS = 10.0
+_TIDY_EVERY_SECONDS = 60.0
+_STOP_SECONDS = 5.0
+Now = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOperator:
+    """The wired parts."""
+
+    settings: ClusterSettings
+    metrics: OperatorMetrics
+    registrar: Registrar
+    reconciler: Reconciler
+    canary: Canary
+    holding: Holding
+    feed: Feed
+    trust: "Trusting"
+
+    async def run(self) -> None:
+        """Work until kopf is told to stop by SIGTERM or SIGINT."""
+        async with asyncio.TaskGroup() as tasks:
+            server = self._server()
+            background = [
+                tasks.create_task(work)
+                for work in (
+                    self.reconciler.run(),
+                    self.registrar.run(),
+                    self.canary.run(),
+                    self.trust.run(),
+                    self._tidy_for_ever(),
+                )
+            ]
+            serving = tasks.create_task(server.serve())
+            try:
+                await kopf.operator(
+                    registry=handlers.registry(self.feed, kubeconfig(self.settings)),
+                    settings=handlers.settings(),
+                    namespaces=list(self.settings.namespaces),
+                    standalone=True,
+                )
+            finally:
+                server.should_exit = True
+                await asyncio.wait({serving}, timeout=_STOP_SECONDS)
+                for task in background:
+                    task.cancel()
+
+    async def _tidy_for_ever(self) -> None:
+        """A label that a crash left on a namespace must not keep it from being deleted."""
+        while True:
+            await asyncio.sleep(_TIDY_EVERY_SECONDS)
+            for namespace in self.settings.namespaces:
+                try:
+                    await self.holding.tidy(namespace)
+                except EdgeError as error:
+                    log.warning("tidy.failed", namespace=namespace, reason=str(error))
+
+    def _server(self) -> "_Server":
+        return _Server(
+            uvicorn.Config(
+                doors.app(self.metrics, self.canary),
+                host=self.settings.host,
+                port=self.settings.port,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=2,
+            )
+        )
+
+
+class Trusting:
+    """Authorities that count, read again when the file changes; connections go on meanwhile."""
+
+    def __init__(self, ca_file: Path | None) -> None:
+        self.context = ssl.create_default_context()
+        self._ca_file, self._loaded = ca_file, b""
+        self._load()
+
+    async def run(self) -> None:
+        """Look at the file until cancelled."""
+        while True:
+            await asyncio.sleep(_TRUST_EVERY_SECONDS)
+            self._load()
+
+    def _load(self) -> None:
+        if self._ca_file is None:
+            return
+        try:
+            found = self._ca_file.read_bytes()
+            if found != self._loaded:
+                self.context.load_verify_locations(cadata=found.decode("ascii"))
+                self._loaded = found
+        except (OSError, ssl.SSLError, UnicodeDecodeError) as error:
+            log.error("trust.unreadable", file=str(self._ca_file), reason=str(error))
+
+
+@contextlib.asynccontextmanager
+async def cluster_operator(settings: ClusterSettings) -> AsyncIterator[ClusterOperator]:
+    """The operator of a cluster, not yet running. Raises EdgeError in words."""
+    trust = Trusting(settings.coordinator_ca_file)
+    client = await connect(kubeconfig(settings))
+    async with client, new_http(trust.context) as http:
+        yield wire(settings, client, http, trust, lambda: datetime.now(UTC))
+
+
+def wire(
+    settings: ClusterSettings,
+    client: ApiClient,
+    http: httpx.AsyncClient,
+    trust: Trusting,
+    now: Now,
+) -> ClusterOperator:
+    """Everything that belongs together, over one connection to the API server."""
+    metrics, memory = OperatorMetrics(), Memory()
+    api = ClusterApi(client, metrics)
+    port = CoordinatorPort(http, settings.coordinator_url, settings.token_file)
+    registrar = Registrar(port, now, lambda key: reconciler.enqueue(key))
+    holding = Holding(api, memory, now)
+    authority = Authority(settings.ca_dir) if settings.tls_issuer == "ca" else None
+    known_platform = platform(settings)
+    reaching = Reaching(api, known_platform, authority, settings.public_host, now)
+    edge = ClusterEdge(
+        api, memory, ControlPort(http), registrar, holding, reaching, known_platform, now
+    )
+    reconciler = Reconciler(edge, now, metrics, pace=pacing.CLUSTER, workers=settings.workers)
+    canary = Canary(api, settings.namespaces, metrics, time.monotonic, uuid4().hex)
+    feed = Feed(memory, edge.looking, canary, reconciler.enqueue)
+    return ClusterOperator(settings, metrics, registrar, reconciler, canary, holding, feed, trust)
+
+
+def platform(settings: ClusterSettings) -> Platform:
+    """What goes into every delivery's objects."""
+    return Platform(
+        coordinator_url=settings.coordinator_url,
+        client_image=settings.client_image,
+        image_pull_policy=settings.client_image_pull_policy,
+        image_pull_secrets=settings.image_pull_secrets,
+        service_account=settings.client_service_account,
+        log_level=settings.client_log_level,
+        ingress_class=settings.ingress_class,
+        gateway=settings.gateway,
+        cert_manager_issuer=settings.cert_manager_issuer,
+    )
+
+
+def kubeconfig(settings: ClusterSettings) -> str | None:
+    """None inside a pod."""
+    return settings.kubeconfig or os.environ.get("KUBECONFIG")
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to kopf."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

@@ -1,0 +1,162 @@
+"""The way to one exam-client: Service, Ingress or HTTPRoute, certificate, and its protection.
+
+What may change in place carries a digest of what it was last asked to be, so that a look tells
+whether it must be written again.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from exam_contract.canonical import digest
+from exam_contract.delivery import ExamDelivery
+from exam_operator.core import names
+from exam_operator.core.manifests import PUBLIC_PORT, Platform
+
+Json = dict[str, Any]
+
+
+def service(stored: ExamDelivery) -> Json:
+    """Reaches the pod even while it is not ready: participants are told so in words."""
+    public: Json = {"name": "public", "port": PUBLIC_PORT, "targetPort": "public"}
+    node_port = stored.spec.access.type == "NodePort"
+    if node_port and stored.spec.access.port is not None:
+        public["nodePort"] = stored.spec.access.port
+    spec = {
+        "type": "NodePort" if node_port else "ClusterIP",
+        "publishNotReadyAddresses": True,
+        "selector": {names.DELIVERY_LABEL: stored.metadata.uid},
+        "ports": [public],
+    }
+    return _wanted(
+        {"apiVersion": "v1", "kind": "Service", "metadata": names.meta(stored), "spec": spec}
+    )
+
+
+def ingress(stored: ExamDelivery, platform: Platform) -> Json:
+    """TLS ends at the controller with a person's certificate and goes on to the pod with ours."""
+    access = stored.spec.access
+    backend = {"service": {"name": names.of(stored), "port": {"name": "public"}}}
+    rule = {
+        "host": access.host,
+        "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
+    }
+    spec: Json = {"rules": [rule]}
+    if platform.ingress_class is not None:
+        spec["ingressClassName"] = platform.ingress_class
+    if access.tls is not None:
+        spec["tls"] = [{"hosts": [access.host], "secretName": access.tls.secret_ref.name}]
+    meta = names.meta(stored)
+    meta["annotations"] |= {
+        "nginx.ingress.kubernetes.io/backend-protocol": "HTTPS",
+        "nginx.ingress.kubernetes.io/proxy-ssl-verify": "on",
+        "nginx.ingress.kubernetes.io/proxy-ssl-name": names.dns_name(
+            stored.metadata.uid or "", stored.metadata.namespace
+        ),
+        "nginx.ingress.kubernetes.io/proxy-ssl-secret": (
+            f"{stored.metadata.namespace}/{names.tls_name(stored.metadata.uid or '')}"
+        ),
+    }
+    return _wanted(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "Ingress",
+            "metadata": meta,
+            "spec": spec,
+        }
+    )
+
+
+def http_route(stored: ExamDelivery, platform: Platform) -> Json:
+    """Attaches the host to the platform's Gateway."""
+    namespace, _, name = (platform.gateway or "").rpartition("/")
+    parent = {"name": name, **({"namespace": namespace} if namespace else {})}
+    spec = {
+        "parentRefs": [parent],
+        "hostnames": [stored.spec.access.host],
+        "rules": [{"backendRefs": [{"name": names.of(stored), "port": PUBLIC_PORT}]}],
+    }
+    return _wanted(
+        {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": names.meta(stored),
+            "spec": spec,
+        }
+    )
+
+
+def certificate_secret(stored: ExamDelivery, data: Mapping[str, str]) -> Json:
+    """The certificate, ``data`` in base64; replaced when it is renewed."""
+    meta = names.meta(stored)
+    meta["name"] = names.tls_name(stored.metadata.uid or "")
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": meta,
+        "data": dict(data),
+    }
+
+
+def certificate(stored: ExamDelivery, hosts: tuple[str, ...], issuer: str) -> Json:
+    """cert-manager's Certificate, which fills the same Secret that we would."""
+    kind, _, name = issuer.rpartition("/")
+    names_, addresses = split_hosts(hosts)
+    spec = {
+        "secretName": names.tls_name(stored.metadata.uid or ""),
+        "issuerRef": {"group": "cert-manager.io", "kind": kind or "Issuer", "name": name},
+        "dnsNames": list(names_),
+        "ipAddresses": list(addresses),
+        "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+        "usages": ["server auth"],
+    }
+    return _wanted(
+        {
+            "apiVersion": "cert-manager.io/v1",
+            "kind": "Certificate",
+            "metadata": names.meta(stored),
+            "spec": spec,
+        }
+    )
+
+
+def disruption_budget(namespace: str) -> Json:
+    """One per namespace: no drain and no eviction takes a pod whose data is not transferred."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {
+            "name": names.DISRUPTION_BUDGET,
+            "namespace": namespace,
+            "labels": {
+                "app.kubernetes.io/part-of": "medxamion",
+                "app.kubernetes.io/managed-by": names.MANAGER,
+            },
+        },
+        "spec": {
+            "maxUnavailable": 0,
+            "selector": {"matchLabels": {names.PROTECTED_LABEL: "true"}},
+        },
+    }
+
+
+def certificate_hosts(stored: ExamDelivery, public_host: str | None) -> tuple[str, ...]:
+    """Every name the exam-client is reached by: inside, from its own node, and in public."""
+    uid, namespace = stored.metadata.uid or "", stored.metadata.namespace
+    name = names.child_name(uid)
+    inside = (name, f"{name}.{namespace}", names.dns_name(uid, namespace))
+    hosts = (*inside, f"{inside[-1]}.cluster.local", "localhost", "127.0.0.1")
+    public = stored.spec.access.host or public_host
+    return hosts if public is None or public in hosts else (*hosts, public)
+
+
+def split_hosts(hosts: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """DNS names, and IP addresses."""
+    addresses = tuple(host for host in hosts if ":" in host or host.replace(".", "").isdigit())
+    return tuple(host for host in hosts if host not in addresses), addresses
+
+
+def _wanted(manifest: Json) -> Json:
+    asked = digest({"spec": manifest["spec"], "notes": manifest["metadata"]["annotations"]})
+    manifest["metadata"]["annotations"][names.WANTED_ANNOTATION] = asked
+    return manifest

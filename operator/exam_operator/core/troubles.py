@@ -1,0 +1,86 @@
+"""What is wrong with a delivery and what a person can do about it, the gravest first."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from exam_contract.delivery import END_PHASES, ExamDeliveryStatus, Phase, duration_seconds
+from exam_operator.core.phases import Step, data_lost, started_anew
+from exam_operator.core.receipts import receipt_rejection
+from exam_operator.core.world import Observed, SecretState, VolumeState
+
+_PATIENCE = timedelta(seconds=8)
+LOST = (
+    "the delivery's database or key is gone. Put the volume or the Secret back; to give the data"
+    " up, set the annotation exams.medxamion.io/discard-untransferred-data to the object's uid"
+)
+_ANEW = (
+    "the exam-client came back with fewer attempts than were begun: its volume was emptied or"
+    " swapped. It is fenced off; put the volume back and ask for a restart, or give the data up"
+    " with the annotation exams.medxamion.io/discard-untransferred-data set to the object's uid"
+)
+
+
+def troubles(
+    observed: Observed, step: Step, status: ExamDeliveryStatus, now: datetime
+) -> Iterable[tuple[str, str]]:
+    """Every trouble, the gravest first: what threatens data, then what stands in the way."""
+    yield from _data_troubles(observed, step, now)
+    rejection = receipt_rejection(observed)
+    if rejection is not None and step.phase is not Phase.VALIDATED:
+        yield "ReceiptRejected", rejection
+    if _transfer_late(observed, step, status, now):
+        yield "TransferLate", "the transfer deadline has passed; nothing is given up, trying on"
+    yield from _platform_troubles(observed, step)
+    if status.delivery_id is None and step.phase is Phase.ASSIGNED:
+        yield from _registration_troubles(observed, now)
+    most = observed.object.spec.recovery.max_restarts
+    if status.restarts.count > most and step.phase not in (Phase.CLEANED_UP, Phase.ABORTED):
+        yield "TooManyRestarts", f"{status.restarts.count} restarts, more than {most}; trying on"
+
+
+def _data_troubles(observed: Observed, step: Step, now: datetime) -> Iterable[tuple[str, str]]:
+    if started_anew(observed):
+        yield "StartedAnew", _ANEW
+    elif data_lost(observed, step.phase, now):
+        yield "StorageLost", LOST
+    if observed.secret.state is SecretState.DAMAGED:
+        yield "SecretDamaged", observed.secret.problem or "a key file is missing or altered"
+    elif observed.secret.problem:
+        yield "SecretNotReady", observed.secret.problem
+    if observed.volume.state is VolumeState.PENDING_DELETION:
+        yield "VolumeDeletionPending", "the volume goes with its last user; finalise first"
+
+
+def _platform_troubles(observed: Observed, step: Step) -> Iterable[tuple[str, str]]:
+    """What the platform refuses or can't do; it heals by itself once the cause is gone."""
+    child, ended = observed.child, step.phase in END_PHASES
+    if observed.refused is not None and not ended:
+        yield observed.refused.reason, observed.refused.message
+    if child is not None and child.trouble is not None and not ended:
+        yield child.trouble.reason, child.trouble.message
+    if child is not None and child.node_trouble is not None:
+        yield "NodeNotReady", child.node_trouble
+    if observed.access.trouble is not None and not ended:
+        yield observed.access.trouble.reason, observed.access.trouble.message
+    if observed.volume.state is VolumeState.FOREIGN or observed.volume.problem:
+        yield "StorageNotReady", observed.volume.problem or "the volume belongs to another object"
+
+
+def _registration_troubles(observed: Observed, now: datetime) -> Iterable[tuple[str, str]]:
+    """A delivery that the coordinator does not know yet can't be prepared."""
+    registered, created = observed.registered, observed.object.metadata.creation_timestamp
+    if registered.refusal:
+        yield "RegistrationRefused", registered.refusal
+    elif not registered.answers and created is not None and now - created > _PATIENCE:
+        message = "the coordinator does not answer; the delivery is prepared once it does"
+        yield "CoordinatorSilent", message
+
+
+def _transfer_late(
+    observed: Observed, step: Step, status: ExamDeliveryStatus, now: datetime
+) -> bool:
+    started = status.transfer.started_at
+    if started is None or step.phase not in (Phase.FINALISING, Phase.TRANSFERRING):
+        return False
+    allowed = timedelta(seconds=duration_seconds(observed.object.spec.transfer.deadline))
+    return now > started + allowed
