@@ -1,5 +1,7 @@
 """What the operator counts, for Prometheus."""
 
+from datetime import datetime
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from exam_contract.delivery import ExamDeliveryStatus, Phase
@@ -14,6 +16,7 @@ class OperatorMetrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._phases: dict[Key, Phase] = {}
+        self._entered: dict[Key, datetime] = {}
         self._deliveries = Gauge(
             "medxamion_operator_deliveries",
             "Deliveries by phase",
@@ -72,8 +75,16 @@ class OperatorMetrics:
             registry=self._registry,
         )
 
-    def seen(self, key: Key, before: ExamDeliveryStatus, after: ExamDeliveryStatus) -> None:
+    def seen(
+        self, key: Key, before: ExamDeliveryStatus, after: ExamDeliveryStatus, now: datetime
+    ) -> None:
         """Note what one plan changed."""
+        if before.phase is not after.phase:
+            entered = self._entered.get(key)
+            if entered is not None:
+                spent = (now - entered).total_seconds()
+                self.phase_seconds.labels(phase=str(before.phase)).observe(max(0.0, spent))
+            self._entered[key] = now
         self._phases[key] = after.phase
         if after.restarts.count > before.restarts.count:
             self._restarts.inc(after.restarts.count - before.restarts.count)
@@ -84,6 +95,7 @@ class OperatorMetrics:
 
     def forget(self, key: Key) -> None:
         self._phases.pop(key, None)
+        self._entered.pop(key, None)
 
     def text(self) -> bytes:
         """The exposition."""

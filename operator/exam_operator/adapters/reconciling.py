@@ -82,8 +82,9 @@ class Reconciler:
         if observed is None:
             self._metrics.forget(key)
             return None
-        decided = planning.plan(observed, self._now(), self._pace)
-        self._metrics.seen(key, observed.object.status, decided.status)
+        now = self._now()
+        decided = planning.plan(observed, now, self._pace)
+        self._metrics.seen(key, observed.object.status, decided.status, now)
         await self._obey(key, decided.commands)
         return decided.requeue_seconds
 
@@ -102,7 +103,7 @@ class Reconciler:
         now = time.monotonic()
         ready = [key for key, due in self._due.items() if due <= now and key not in self._busy]
         for key in ready:
-            del self._due[key]
+            self._metrics.queue_lag_seconds.observe(now - self._due.pop(key))
             self._busy.add(key)
         self._metrics.queue_depth.set(len(self._due))
         return ready

@@ -84,16 +84,12 @@ class Holding:
         for kind, looked in ((Kind.CLAIM, known.claim), (Kind.SECRET, known.secret)):
             await self._hand_over(kind, known)
             looked.forget()
-        await self._set_finalizers(
-            known, [f for f in finalizers(known.raw) if f != UNTRANSFERRED_FINALIZER]
-        )
+        await self._set_finalizers(known, _without_ours(known.raw))
         await self.tidy(meta.namespace)
 
     async def release(self, known: Known) -> None:
         """Nothing is left below the object."""
-        await self._set_finalizers(
-            known, [f for f in finalizers(known.raw) if f != UNTRANSFERRED_FINALIZER]
-        )
+        await self._set_finalizers(known, _without_ours(known.raw))
         self._memory.drop_object(known)
         await self.tidy(known.stored.metadata.namespace)
 
@@ -131,7 +127,7 @@ class Holding:
         ]
         change = {
             "resourceVersion": seen["resourceVersion"],
-            "finalizers": [one for one in finalizers(found) if one != UNTRANSFERRED_FINALIZER],
+            "finalizers": _without_ours(found),
             "ownerReferences": owners,
         }
         await self._api.merge(kind, meta.namespace, name, {"metadata": change})
@@ -183,6 +179,10 @@ def _learn(known: Known, data: dict[str, bytes]) -> None:
     known.control_key = known.control_key or control or None
     if known.trust is None and data.get("trust.json"):
         known.trust = TrustRoot.model_validate_json(data["trust.json"])
+
+
+def _without_ours(raw: Json) -> list[str]:
+    return [one for one in finalizers(raw) if one != UNTRANSFERRED_FINALIZER]
 
 
 def _label(found: Json) -> str | None:

@@ -14,7 +14,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from exam_contract.delivery import UNTRANSFERRED_FINALIZER, EndpointStatus, ExamDelivery, PodStatus
+from exam_contract.delivery import EndpointStatus, ExamDelivery, PodStatus
 from exam_operator.core import names
 from exam_operator.core.world import (
     Child,
@@ -188,13 +188,6 @@ def decoded(found: Json) -> dict[str, bytes]:
         except (binascii.Error, ValueError):
             continue
     return data
-
-
-def is_held(found: Json | None) -> bool:
-    """Whether our finalizer holds it."""
-    return found is not None and UNTRANSFERRED_FINALIZER in (
-        found["metadata"].get("finalizers") or []
-    )
 
 
 def node_trouble(node: Json | None) -> tuple[str | None, bool]:
