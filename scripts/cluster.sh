@@ -130,26 +130,27 @@ content_key() {
     } | sha256sum | cut -d' ' -f1
 }
 
-label_of() {
+image_id() {
     case $BUILDER in
-    docker) docker image inspect --format '{{index .Config.Labels "medxamion.content"}}' "$1" 2>/dev/null ;;
-    buildah) buildah inspect --type image --format '{{index .OCIv1.Config.Labels "medxamion.content"}}' "$1" 2>/dev/null ;;
+    docker) docker image inspect --format '{{.Id}}' "$1" 2>/dev/null ;;
+    buildah) buildah inspect --type image --format '{{.FromImageID}}' "$1" 2>/dev/null ;;
     esac
 }
 
 build_image() {
-    local part=$1 image="$PREFIX/$1:$TAG" base=${MEDXAMION_BASE_IMAGE:-} key context=. file=Dockerfile.$1
+    local part=$1 image="$PREFIX/$1:$TAG" base=${MEDXAMION_BASE_IMAGE:-} key note context=. file=Dockerfile.$1
     if [ -z "$base" ]; then
         base=python:3.11-slim-bookworm
         [ "$BUILDER" = docker ] || base=$(. $LOCALKUBE/env.sh && echo "$PYTHON_IMAGE")
     fi
+    note=$CACHE/images/$(tr '/:' '__' <<<"$image").$BUILDER # which content became which image
     key=$(content_key "$part" "$base")
-    [ "$(label_of "$image" || true)" != "$key" ] || return 0
+    [ "$(cat "$note" 2>/dev/null)" != "$key $(image_id "$image")" ] || return 0
     [ "$part" != postgres ] || { context=tests/cluster/images/postgres file=$context/Dockerfile; }
     local arguments=(
         --build-arg "BASE=$base" --build-arg "VERSION=$(sed -n 's/^VERSION = "\(.*\)"/\1/p' exam_contract/version.py)"
         --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)"
-        --label "medxamion.content=$key" --file "$file" --tag "$image"
+        --file "$file" --tag "$image"
     )
     echo "building $image" >&2
     case $BUILDER in
@@ -162,6 +163,8 @@ build_image() {
         buildah bud --quiet --layers --network host "${arguments[@]}" "$context" >/dev/null
         ;;
     esac
+    mkdir -p "$CACHE/images"
+    echo "$key $(image_id "$image")" >"$note"
 }
 
 build_images() {
