@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from exam_contract.delivery import UNTRANSFERRED_FINALIZER, UNTRANSFERRED_LABEL
+from exam_contract.delivery import FINALIZER, NAMESPACE_LABEL
 from exam_contract.trust import TrustRoot
 from exam_operator.cluster.api import ClusterApi, Kind
 from exam_operator.cluster.memory import Known, Looked, Memory, finalizers
@@ -67,14 +67,14 @@ class Holding:
     async def protect(self, known: Known) -> None:
         """Label the namespace, guard it against disruption, hold the object; in this order."""
         meta = known.stored.metadata
-        label = {"metadata": {"labels": {UNTRANSFERRED_LABEL: "true"}}}
+        label = {"metadata": {"labels": {NAMESPACE_LABEL: "true"}}}
         await self._api.merge(Kind.NAMESPACE, None, meta.namespace, label)
         try:
             budget = access.disruption_budget(meta.namespace)
             await self._api.create(Kind.DISRUPTION_BUDGET, meta.namespace, budget)
         except AlreadyThere:
             pass
-        await self._set_finalizers(known, [*finalizers(known.raw), UNTRANSFERRED_FINALIZER])
+        await self._set_finalizers(known, [*finalizers(known.raw), FINALIZER])
 
     async def lift(self, known: Known) -> None:
         """Give pod, claim and keys into the hands of the object, then let the object go."""
@@ -98,8 +98,8 @@ class Holding:
         if any(self._memory.protected_in(namespace)):
             return
         held = await self._api.listed(Kind.DELIVERY, namespace)
-        if not any(UNTRANSFERRED_FINALIZER in finalizers(raw) for raw in held):
-            label = {"metadata": {"labels": {UNTRANSFERRED_LABEL: None}}}
+        if not any(FINALIZER in finalizers(raw) for raw in held):
+            label = {"metadata": {"labels": {NAMESPACE_LABEL: None}}}
             await self._api.merge(Kind.NAMESPACE, None, namespace, label)
 
     async def destroy(self, kind: Kind, known: Known, looked: Looked) -> None:
@@ -182,7 +182,7 @@ def _learn(known: Known, data: dict[str, bytes]) -> None:
 
 
 def _without_ours(raw: Json) -> list[str]:
-    return [one for one in finalizers(raw) if one != UNTRANSFERRED_FINALIZER]
+    return [one for one in finalizers(raw) if one != FINALIZER]
 
 
 def _label(found: Json) -> str | None:

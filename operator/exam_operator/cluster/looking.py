@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from exam_contract.control import ClientStatus
-from exam_contract.delivery import END_PHASES, UNTRANSFERRED_FINALIZER, Phase
+from exam_contract.delivery import END_PHASES, FINALIZER, Phase
 from exam_operator.adapters.coordinator import Registrar
 from exam_operator.adapters.exam_client import ControlPort
 from exam_operator.adapters.signatures import check_receipt
@@ -66,7 +66,7 @@ class Looking:
             exits=tuple(known.exits),
             access=await self._reaching.look(known),
             refused=next(iter(known.refused.values()), None),
-            protected=UNTRANSFERRED_FINALIZER in finalizers(known.raw),
+            protected=FINALIZER in finalizers(known.raw),
         )
 
     def note_pod(self, known: Known, pod: Json | None) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from exam_contract.delivery import UNTRANSFERRED_FINALIZER, ExamDelivery
+from exam_contract.delivery import FINALIZER, ExamDelivery
 from exam_contract.trust import TrustRoot
 from exam_operator.core import names
 from exam_operator.core.world import Access, Exit, Key, Trouble
@@ -116,7 +116,7 @@ class Memory:
     def protected_in(self, namespace: str) -> Iterable[Key]:
         """Deliveries of a namespace whose data is not handed over yet."""
         for key, known in self._known.items():
-            if key.namespace == namespace and UNTRANSFERRED_FINALIZER in finalizers(known.raw):
+            if key.namespace == namespace and FINALIZER in finalizers(known.raw):
                 yield key
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exam_contract.delivery import UNTRANSFERRED_FINALIZER, ExamDelivery
+from exam_contract.delivery import FINALIZER, ExamDelivery
 from exam_operator.core import names
 
 Json = dict[str, Any]
@@ -85,7 +85,7 @@ def claim(stored: ExamDelivery, secret_digest: str) -> Json:
     """The volume. No owner: it outlives the object until its data is transferred."""
     storage = stored.spec.storage
     meta = names.meta(stored, owned=False)
-    meta["finalizers"] = [UNTRANSFERRED_FINALIZER]
+    meta["finalizers"] = [FINALIZER]
     meta["annotations"][names.SECRET_ANNOTATION] = secret_digest
     spec: Json = {
         "accessModes": [storage.access_mode],
@@ -99,7 +99,7 @@ def claim(stored: ExamDelivery, secret_digest: str) -> Json:
 def keys(stored: ExamDelivery, data: Mapping[str, str]) -> Json:
     """The delivery's keys, ``data`` in base64; immutable, since nothing could replace them."""
     meta = names.meta(stored, owned=False)
-    meta["finalizers"] = [UNTRANSFERRED_FINALIZER]
+    meta["finalizers"] = [FINALIZER]
     return {
         "apiVersion": "v1",
         "kind": "Secret",
