@@ -111,6 +111,7 @@ def _open(settings: Settings, secrets: Secrets) -> Delivery:
         epoch=settings.epoch,
         storage_half=secrets.storage_half.get_secret_value(),
         ballast_bytes=settings.ballast_bytes,
+        expects_data=settings.expects_data,
     )
     opened = journal.open_journal(place, lock, clock())
     delivery = _delivery(settings, secrets, clock, metrics, opened.state, None)

@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     delivery_uid: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
     pod_uid: str = Field(min_length=1, max_length=128)
     epoch: int = Field(ge=1)
+    expects_data: bool = False
+    """Answers may lie on the volume: an empty one is refused, never begun anew."""
     volume_dir: Path
     secret_dir: Path
     coordinator_url: str = Field(pattern=r"^https?://")

@@ -28,6 +28,14 @@ async def fetch_bundle(delivery: Delivery) -> None:
 
 
 async def _fetch_once(delivery: Delivery) -> None:
+    """Registered first: a file made anew on an emptied volume is refused before it serves."""
+    if delivery.parts is not None:
+        await delivery.parts.sender.introduce()
+        if delivery.parts.sender.uplink.alarm is not None:
+            raise BundleRefused(
+                "the coordinator holds events of this delivery that the volume lacks: it was"
+                " emptied or swapped; put the right one back"
+            )
     signed = await delivery.coordinator.bundle()
     loop = asyncio.get_running_loop()
     paper = await loop.run_in_executor(

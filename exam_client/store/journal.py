@@ -24,6 +24,7 @@ class Place:
     epoch: int
     storage_half: bytes
     ballast_bytes: int
+    expects_data: bool = False
 
     def __repr__(self) -> str:
         return f"Place({self.folder}, delivery {self.delivery_id})"
@@ -49,6 +50,11 @@ def open_journal(place: Place, lock: volume.VolumeLock, now: int) -> Journal:
     """Recover the file on the volume, or make one. Raises StartRefused in words."""
     try:
         existing = volume.find_file(place.folder, place.delivery_id)
+        if existing is None and place.expects_data:
+            raise VolumeRefused(
+                f"{place.folder} holds no database, although this delivery has begun: the volume"
+                " was emptied or swapped; put the right one back"
+            )
         key = _key(place, existing)
         path = existing or place.folder / volume.new_name(place.delivery_id, instants.text(now))
         opened = database.recover(path, key) if existing else database.create(path, key)

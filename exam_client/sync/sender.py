@@ -80,13 +80,18 @@ class Sender:
                 self._heard(await self._coordinator.is_well(HEALTH_SECONDS))
         return bool(self.reachable)
 
+    async def introduce(self) -> None:
+        """Register this incarnation, unless that is done; raises what the coordinator does."""
+        if not self.uplink.registered:
+            told = await self._coordinator.register(self._public_key, self._last_seq())
+            self.uplink = uplink.told(self.uplink, told, self._last_seq())
+
     async def _step(self) -> None:
         try:
             if self.uplink.alarm is not None:
                 self._heard(await self._coordinator.is_well(HEALTH_SECONDS))
             elif not self.uplink.registered:
-                told = await self._coordinator.register(self._public_key, self._last_seq())
-                self.uplink = uplink.told(self.uplink, told, self._last_seq())
+                await self.introduce()
                 self._heard(well=True)
             elif self._last_seq() > self.uplink.accepted:
                 await self._push()

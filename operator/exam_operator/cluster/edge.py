@@ -104,8 +104,8 @@ class ClusterEdge:
         self, known: Known, command: c.StartClient | c.StopClient | c.PutDesired | c.KillClient
     ) -> None:
         match command:
-            case c.StartClient(epoch, delivery_id):
-                await self._start(known, epoch, delivery_id)
+            case c.StartClient():
+                await self._start(known, command)
             case c.StopClient(reason):
                 await self._stop(known, reason)
             case c.PutDesired(desired):
@@ -127,10 +127,11 @@ class ClusterEdge:
         self._memory.see(await self._api.replace_status(Kind.DELIVERY, document))
         await self._telling.tell(stored, status)
 
-    async def _start(self, known: Known, epoch: int, delivery_id: int) -> None:
+    async def _start(self, known: Known, wanted: c.StartClient) -> None:
         stored = known.stored
+        template = planning.template_digest(stored.spec)
         start = manifests.Start(
-            epoch, delivery_id, planning.template_digest(stored.spec), known.origin
+            wanted.epoch, wanted.delivery_id, template, known.origin, wanted.expects_data
         )
         manifest = manifests.pod(stored, start, self._platform)
         try:
@@ -140,7 +141,7 @@ class ClusterEdge:
             raise Stale("a pod of that name is there already") from None
         known.silent_since, known.was_ready = None, False
         self.looking.note_pod(known, made)
-        log.info("client.started", delivery_uid=known.uid, epoch=epoch)
+        log.info("client.started", delivery_uid=known.uid, epoch=wanted.epoch)
 
     async def _stop(self, known: Known, reason: str) -> None:
         pod = known.pod.found

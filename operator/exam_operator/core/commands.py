@@ -52,10 +52,14 @@ class EnsureAccess:
 
 @dataclass(frozen=True, slots=True)
 class StartClient:
-    """Start the one exam-client. The edge refuses while another may be alive."""
+    """Start the one exam-client. The edge refuses while another may be alive.
+
+    ``expects_data``: answers may lie on the volume, so a blank file must not take their place.
+    """
 
     epoch: int
     delivery_id: int
+    expects_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)

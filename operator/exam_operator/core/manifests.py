@@ -47,6 +47,7 @@ class Start:
     template: str
     origin: str | None
     """The public URL that browsers see."""
+    expects_data: bool = False
 
 
 def pod(stored: ExamDelivery, start: Start, platform: Platform) -> Json:
@@ -154,6 +155,7 @@ def _environment(stored: ExamDelivery, start: Start, platform: Platform) -> list
         "DELIVERY_ID": str(start.delivery_id),
         "DELIVERY_UID": stored.metadata.uid or "",
         "EPOCH": str(start.epoch),
+        "EXPECTS_DATA": str(start.expects_data).lower(),
         "VOLUME_DIR": VOLUME_DIR,
         "SECRET_DIR": SECRET_DIR,
         "TLS_DIR": TLS_DIR,

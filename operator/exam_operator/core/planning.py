@@ -144,7 +144,8 @@ def _start(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command, 
         return ()
     if child is not None and child.remains is Remains.BLOCKING:
         return () if child.stopping_since else (c.StopClient("it ended and holds the place"),)
-    return (c.StartClient(recovery.next_epoch(observed), delivery_id),)
+    expects_data = phases.data_matters(observed.object, phase, now)
+    return (c.StartClient(recovery.next_epoch(observed), delivery_id, expects_data),)
 
 
 def _replace(observed: Observed, child: Child) -> tuple[c.Command, ...]:

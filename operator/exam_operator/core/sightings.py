@@ -250,6 +250,10 @@ def _trouble(pod: Json, container: Json) -> Trouble | None:
     reason = str(waiting.get("reason", ""))
     if reason in _NEVER_BEGAN:
         return _told(reason, waiting.get("message") or reason)
+    if reason == "CrashLoopBackOff":
+        said = container.get("lastState", {}).get("terminated", {}).get("message", "")
+        last = str(said).strip().rpartition("\n")[2]
+        return Trouble("CrashLoop", last or "it ends again and again; see its log")
     scheduled = _condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         return _told(scheduled.get("reason", "Unschedulable"), scheduled.get("message", ""))

@@ -124,9 +124,10 @@ class ProcessEdge:
 
     async def _apply_to_child(self, stored: ExamDelivery, place: Place, command: c.Command) -> None:
         match command:
-            case c.StartClient(epoch, delivery_id):
+            case c.StartClient(epoch, delivery_id, expects_data):
                 template = planning.template_digest(stored.spec)
-                wanted = Start(delivery_id, epoch, template, stored.spec.access.port)
+                port = stored.spec.access.port
+                wanted = Start(delivery_id, epoch, template, port, expects_data)
                 self._silent_since.pop(place.uid, None)
                 self._processes.start(place, wanted)
             case c.StopClient(reason):

@@ -46,6 +46,7 @@ class Start:
     epoch: int
     template: str
     preferred_port: int | None
+    expects_data: bool
 
 
 class ClientProcesses:
@@ -239,6 +240,7 @@ class ClientProcesses:
             "DELIVERY_UID": place.uid,
             "POD_UID": record.pod_uid,
             "EPOCH": str(record.epoch),
+            "EXPECTS_DATA": str(wanted.expects_data).lower(),
             "VOLUME_DIR": str(place.volume),
             "SECRET_DIR": str(place.secret),
             "COORDINATOR_URL": settings.coordinator_url,
