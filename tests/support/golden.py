@@ -8,6 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from exam_contract import (
     actions,
+    backup,
     bundle,
     control,
     delivery,
@@ -35,6 +36,7 @@ READERS: dict[str, TypeAdapter[Any]] = {
     "action-resume": _ACTION,
     "action-takeover-code": _ACTION,
     "answer-key": TypeAdapter(keys.AnswerKey),
+    "backup-note": TypeAdapter(backup.BackupNote),
     "bundle": TypeAdapter(bundle.Bundle),
     "bundle-signed": TypeAdapter(trust.Signed),
     "client-status": TypeAdapter(control.ClientStatus),
