@@ -8,7 +8,7 @@ ARGS ?=
 # compiled anew comes back seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo demo-samples test check bench coverage cluster-up cluster-down lock format clean
+.PHONY: help demo demo-samples test check bench coverage cluster-up cluster-down test-cluster lock format clean
 
 help: ## List the targets
 	@echo 'MedXamion: make TARGET [ARGS="..."]'
@@ -39,6 +39,9 @@ cluster-up: ## A Kubernetes cluster: yours, kind where Docker runs, else one rea
 
 cluster-down: ## Take away what cluster-up made
 	@scripts/cluster.sh down
+
+test-cluster: $(READY) ## The tests that need a real cluster (ARGS go to pytest)
+	@$(PY) -m pytest tests/cluster $(ARGS)
 
 lock: $(READY) ## Recompile requirements/*.lock (ARGS=--upgrade for newer versions)
 	@scripts/lock.sh $(ARGS)

@@ -4,6 +4,7 @@ Requests that change something are idempotent at the coordinator, so a lost conn
 the command may simply be run again.
 """
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -46,12 +47,25 @@ TokenFileOption = Annotated[
 
 
 class Coordinator:
-    """A signed-in connection. Raises RefusedError and UnreachableError, never httpx's."""
+    """A signed-in connection. Raises RefusedError and UnreachableError, never httpx's.
 
-    def __init__(self, url: str, token: str, *, timeout: httpx.Timeout = TIMEOUT) -> None:
+    ``trust``: what an https certificate is checked against; None: the machine's own authorities.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        timeout: httpx.Timeout = TIMEOUT,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=timeout,
+            verify=trust or True,
         )
 
     @classmethod

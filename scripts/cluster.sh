@@ -5,6 +5,7 @@
 #   scripts/cluster.sh build-images  client, coordinator, operator and the trial PostgreSQL, where changed
 #   scripts/cluster.sh load-images   puts them where the cluster's nodes find them
 #   scripts/cluster.sh env           prints the exports that kubectl, helm and the tests use
+#   scripts/cluster.sh image-content PART   tells one image of a name from the next
 #   scripts/cluster.sh prepare       makes and caches what `up` needs, and starts nothing
 #   scripts/cluster.sh down          takes away what `up` made; the cache stays
 #
@@ -167,6 +168,12 @@ build_image() {
     echo "$key $(image_id "$image")" >"$note"
 }
 
+# What tells one image of a name from the next: its identity in the builder's store.
+image_content() {
+    BUILDER=$(builder)
+    image_id "$PREFIX/$1:$TAG"
+}
+
 build_images() {
     BUILDER=$(builder)
     if [ "$BUILDER" = buildah ] && [ -z "${MEDXAMION_BASE_IMAGE:-}" ]; then
@@ -215,5 +222,6 @@ prepare) prepare ;;
 env) environment ;;
 build-images) build_images ;;
 load-images) load_images ;;
+image-content) image_content "$2" ;;
 *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -6,6 +6,7 @@ unknown outcome is simply asked again. Answers have rules of their own in ``sitt
 
 import asyncio
 import random
+import ssl
 from collections.abc import Mapping
 
 from examctl.simulation.wire import Connection, Origin, Reply, WireError
@@ -23,8 +24,14 @@ class OutOfPatienceError(Exception):
 class Line:
     """Calls to one origin with back-off (full jitter) until ``patience_seconds`` have passed."""
 
-    def __init__(self, origin: Origin, rng: random.Random, patience_seconds: float) -> None:
-        self.connection = Connection(origin)
+    def __init__(
+        self,
+        origin: Origin,
+        rng: random.Random,
+        patience_seconds: float,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        self.connection = Connection(origin, trust)
         self._rng = rng
         self._patience_seconds = patience_seconds
 

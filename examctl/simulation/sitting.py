@@ -6,6 +6,7 @@ same command id until the exam-client tells its outcome.
 
 import asyncio
 import random
+import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,8 @@ class Venue:
     keys: dict[int, KeyEntry] = field(default_factory=dict)
     exam_url: str | None = None
     """Talk to the exam-client here instead of where the coordinator says."""
+    trust: ssl.SSLContext | None = None
+    """What https certificates are checked against; None: the machine's own authorities."""
 
 
 class GaveUpError(Exception):
@@ -279,7 +282,8 @@ class Sitting:
         return self._exam
 
     def _line_to(self, url: str) -> Line:
-        return Line(Origin.parse(url), self._chance_rng, self._behaviour.patience_seconds)
+        patience = self._behaviour.patience_seconds
+        return Line(Origin.parse(url), self._chance_rng, patience, self._venue.trust)
 
     def _authorised(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._session}"}

@@ -66,10 +66,14 @@ class Reply:
 
 
 class Connection:
-    """At most one open connection; opened when needed, kept alive between requests."""
+    """At most one open connection; opened when needed, kept alive between requests.
 
-    def __init__(self, origin: Origin) -> None:
+    ``trust``: what an https origin's certificate is checked against; None: the machine's own.
+    """
+
+    def __init__(self, origin: Origin, trust: ssl.SSLContext | None = None) -> None:
         self._origin = origin
+        self._trust = trust
         self._protocol: _Exchange | None = None
 
     async def request(
@@ -109,7 +113,7 @@ class Connection:
         if self._protocol is not None and self._protocol.usable:
             return self._protocol
         self._protocol = None
-        context = ssl.create_default_context() if self._origin.tls else None
+        context = (self._trust or ssl.create_default_context()) if self._origin.tls else None
         try:
             _, self._protocol = await asyncio.get_running_loop().create_connection(
                 _Exchange, self._origin.host, self._origin.port, ssl=context

@@ -9,13 +9,19 @@ T = TypeVar("T")
 PAUSE_SECONDS = 0.01
 
 
-def until(condition: Callable[[], T], *, seconds: float = 10.0, what: str = "a condition") -> T:
+def until(
+    condition: Callable[[], T],
+    *,
+    seconds: float = 10.0,
+    what: str = "a condition",
+    pause_seconds: float = PAUSE_SECONDS,
+) -> T:
     """Calls `condition` until it returns something true, and returns that."""
     deadline = time.monotonic() + seconds
     while not (outcome := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:g} s in vain for {what}; last: {outcome!r}")
-        time.sleep(PAUSE_SECONDS)  # noqa: TID251 - the one pause that all tests share
+        time.sleep(pause_seconds)  # noqa: TID251 - the one pause that all tests share
     return outcome
 
 

@@ -1,0 +1,137 @@
+"""People who sit an exam in the cluster, the ledger of what they were told, and the checker.
+
+The simulator and the checker are examctl's own: the same that ``examctl simulate`` and
+``examctl verify`` run.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import uvloop
+
+from exam_contract.delivery import ExamDelivery
+from exam_contract.keys import ExamDocument, content_digest
+from examctl.commands.exam import upload
+from examctl.commands.roster import import_with_codes
+from examctl.commands.verify import load_history, load_stored
+from examctl.demonstration.people import invent_roster
+from examctl.formats.exam import read_exam
+from examctl.simulation import crowd
+from examctl.simulation.ledger import Ledger
+from examctl.simulation.people import read_codes
+from examctl.simulation.sitting import Behaviour, Credentials, Venue
+from examctl.simulation.tally import Tally
+from examctl.verification.checks import Verdict, verify
+from examctl.verification.database import pinned_keys
+from tests.support.cluster import script
+from tests.support.cluster.installation import Installation
+from tests.support.cluster.objects import Delivery
+
+_EXAM = script.ROOT / "examples" / "exam.json"
+Meanwhile = Callable[[Tally], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An exam and a roster that the coordinator has; ``codes`` lets people sign in."""
+
+    document: ExamDocument
+    roster: str
+    codes: Path
+
+    @property
+    def exam(self) -> dict[str, str]:
+        """``spec.exam`` of a delivery."""
+        exam = self.document.exam
+        digest = content_digest(exam)
+        return {"id": exam.id, "version": exam.version, "contentDigest": digest}
+
+    def people(self) -> list[Credentials]:
+        return read_codes(self.codes.read_bytes(), self.codes.name)
+
+
+def bring_exam(
+    installation: Installation, folder: Path, *, name: str, participants: int, seed: int = 1
+) -> Imported:
+    """The example exam, and a roster of invented people under that name."""
+    document = read_exam(_EXAM.read_bytes(), _EXAM.name)
+    codes = folder / f"{name}.codes.csv"
+    with installation.coordinator() as coordinator:
+        upload(coordinator, document)
+        roster = import_with_codes(coordinator, name, invent_roster(participants, seed), codes)
+    return Imported(document, roster, codes)
+
+
+@dataclass
+class ExamDay:
+    """One sitting: who sits, what they were told, and what became of it."""
+
+    installation: Installation
+    delivery: Delivery
+    imported: Imported
+    ledger: Path
+    tally: Tally = field(init=False)
+    keys: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tally = Tally(len(self.imported.people()))
+        # From the delivery's own Secret, before anything could be altered.
+        held = self.installation.api.get("secrets", self.delivery.children, self.delivery.namespace)
+        self.keys = pinned_keys(json.loads(base64.b64decode(held["data"]["trust.json"])))
+
+    def sit(
+        self, behaviour: Behaviour, *, seed: int = 1, meanwhile: Meanwhile | None = None
+    ) -> None:
+        """Everybody sits; ``meanwhile`` runs beside them, with the tally to wait on.
+
+        Ends when everybody has submitted or given up; nobody may have given up.
+        """
+        with (
+            Ledger(self.ledger) as book,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            runner.run(self._sit(behaviour, seed, book, meanwhile))
+        assert not self.tally.gave_up, dict(self.tally.gave_up)
+
+    def verdict(self) -> Verdict:
+        """The independent checker over the ledger and the cluster's PostgreSQL."""
+        found = self.delivery.read()
+        with self.installation.database() as dsn:
+            stored = load_stored(dsn, _number(found))
+        return verify(load_history(self.ledger), replace(stored, signing_keys=self.keys))
+
+    def assert_nothing_lost(self) -> None:
+        """Every acknowledged answer is stored exactly once, and everything signed holds."""
+        verdict = self.verdict()
+        flaws = {check.name: check.flaws for check in verdict.checks if not check.holds}
+        assert verdict.holds, f"{verdict.figures}: {flaws}"
+        assert verdict.figures.acknowledged == self.tally.acknowledged
+
+    async def _sit(
+        self, behaviour: Behaviour, seed: int, book: Ledger, meanwhile: Meanwhile | None
+    ) -> None:
+        keys = {entry.item_id: entry for entry in self.imported.document.key}
+        venue = Venue(
+            self.installation.url,
+            _number(self.delivery.read()),
+            keys,
+            trust=self.installation.trust,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            if meanwhile is not None:
+                tasks.create_task(_as_coroutine(meanwhile(self.tally)))
+            people = self.imported.people()
+            await crowd.sit(venue, people, behaviour, seed, book, self.tally)
+
+
+async def _as_coroutine(waiting: Awaitable[None]) -> None:
+    await waiting
+
+
+def _number(found: ExamDelivery) -> int:
+    assert found.status.delivery_id is not None, "the delivery is not registered yet"
+    return found.status.delivery_id

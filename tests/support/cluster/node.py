@@ -1,0 +1,98 @@
+"""What only somebody on the node can do: signals to a container's process, files of a volume.
+
+No container runtime is asked: a process names its container in /proc/PID/cgroup, and the first
+process of a container is number 1 in its own namespace.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.support.cluster import script
+from tests.support.cluster.api import Api
+from tests.support.waiting import until
+
+Json = dict[str, Any]
+_LOCALKUBE = script.ROOT / "tests" / "cluster" / "localkube"
+_KIND_NODE = "medxamion-control-plane"
+
+
+def shell(command: str) -> str:
+    """What a command prints that runs on the node as root."""
+    done = subprocess.run(
+        [*_entrance(), "sh", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"on the node, {command!r} failed: {done.stderr.strip()}"
+    return done.stdout
+
+
+def container_pid(pod: Json) -> int:
+    """The node's number of the process that is PID 1 of the pod's first container."""
+    container = str(pod["status"]["containerStatuses"][0]["containerID"]).rpartition("/")[2]
+    found = shell(
+        f"for p in $(grep -ls {container} /proc/[0-9]*/cgroup | cut -d/ -f3); do"
+        r" [ $(sed -n 's/^NSpid:.*\t//p' /proc/$p/status) = 1 ] && echo $p; done; true"
+    ).split()
+    assert len(found) == 1, f"container {container} has {found or 'no process'} as PID 1"
+    return int(found[0])
+
+
+def send(pod: Json, number: signal.Signals) -> int:
+    """A signal to the pod's PID 1, from the node; its process number there."""
+    pid = container_pid(pod)
+    shell(f"kill -{number.value} {pid}")
+    return pid
+
+
+def volume_folder(api: Api, namespace: str, claim: str) -> Path:
+    """Where the node keeps the files of a bound claim."""
+    bound = api.get("persistentvolumeclaims", claim, namespace)
+    volume = str(bound["spec"]["volumeName"])
+    if script.provider() == "localkube":
+        return _state() / "volumes" / volume
+    spec = api.get("persistentvolumes", volume)["spec"]
+    path = (spec.get("hostPath") or spec.get("local") or {}).get("path")
+    assert path, f"volume {volume} is no folder of the node: {sorted(spec)}"
+    return Path(path)
+
+
+def restart_api_server(api: Api, *, away_seconds: int = 0) -> None:
+    """Kill the API server, leave it away for a while, start it again, and see it answer."""
+    if script.provider() == "localkube":
+        script.run("kube-apiserver", str(away_seconds), program=_LOCALKUBE / "restart")
+    elif script.provider() == "kind":
+        # The kubelet starts its static pods again by itself, after a back-off of its own.
+        shell("pkill -KILL kube-apiserver")
+    else:
+        raise AssertionError("the API server of a cluster that was not made here stays alone")
+    until(lambda: _answers(api), seconds=90, what="the API server to answer", pause_seconds=0.2)
+
+
+def _answers(api: Api) -> bool:
+    try:
+        return bool(api.all("namespaces"))
+    except Exception:  # noqa: BLE001 - whatever a server says that is coming up
+        return False
+
+
+def _entrance() -> list[str]:
+    """How to get onto the node."""
+    match script.provider():
+        case "localkube":
+            return []
+        case "kind":
+            return ["docker", "exec", _KIND_NODE]
+        case _:
+            named = os.environ.get("MEDXAMION_E2E_NODE_SHELL")
+            assert named, (
+                "these tests send signals from the node: set MEDXAMION_E2E_NODE_SHELL to a command"
+                " that runs its arguments there as root, such as `ssh root@node`"
+            )
+            return shlex.split(named)
+
+
+def _state() -> Path:
+    return Path(os.environ.get("LOCALKUBE_STATE", "/var/lib/localkube"))
