@@ -2,7 +2,7 @@
 
 SIGTERM and SIGINT let requests in flight finish, then end the process with 0. What keeps it from
 starting is one sentence on stderr and an exit code: 2 settings, 3 database, 4 schema, 5 secret,
-6 port.
+6 port, 7 certificate.
 """
 
 import asyncio
@@ -10,8 +10,9 @@ import contextlib
 import gc
 import signal
 import socket
+import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import structlog
 import uvicorn
@@ -20,6 +21,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from coordinator.adapters import logs
+from coordinator.adapters.server_tls import ServerTls
 from coordinator.app import create_internal_app, create_metrics_app, create_public_app
 from coordinator.errors import StartFailed
 from coordinator.services.runtime import open_runtime
@@ -66,6 +68,7 @@ def _settings() -> Settings:
 
 
 async def _serve(settings: Settings) -> None:
+    tls = None if settings.tls_dir is None else ServerTls(settings.tls_dir)
     with contextlib.ExitStack() as stack:
         sockets = [
             stack.enter_context(contextlib.closing(_bind(host, port)))
@@ -81,17 +84,29 @@ async def _serve(settings: Settings) -> None:
                 create_internal_app(runtime),
                 create_metrics_app(runtime),
             ]
-            servers = [_server(app, settings) for app in apps]
+            contexts = [None if tls is None else tls.context] * 2 + [None]
+            servers = [
+                _server(app, settings, context) for app, context in zip(apps, contexts, strict=True)
+            ]
             _stop_on_signal(servers, runtime.hub.dismiss_all)
             # What lives for the whole process needs no more looking at by the collector.
             gc.collect()
             gc.freeze()
             ports = [bound.getsockname()[1] for bound in sockets]
             _log.info("started", public=ports[0], internal=ports[1], metrics=ports[2])
-            async with asyncio.TaskGroup() as tasks:
+            async with _renewing(tls), asyncio.TaskGroup() as tasks:
                 for server, bound in zip(servers, sockets, strict=True):
                     tasks.create_task(server.serve([bound]))
             _log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def _renewing(tls: ServerTls | None) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        watching = None if tls is None else tasks.create_task(tls.watch())
+        yield
+        if watching is not None:
+            watching.cancel()
 
 
 class _Server(uvicorn.Server):
@@ -102,7 +117,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: FastAPI, settings: Settings) -> _Server:
+def _server(app: FastAPI, settings: Settings, context: ssl.SSLContext | None) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
@@ -117,6 +132,7 @@ def _server(app: FastAPI, settings: Settings) -> _Server:
             timeout_keep_alive=30,
             timeout_graceful_shutdown=settings.shutdown_seconds,
             lifespan="on",
+            ssl_context_factory=None if context is None else lambda config, default: context,
         )
     )
 

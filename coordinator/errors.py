@@ -5,7 +5,7 @@ CoordinatorError
 `-- Refused                          becomes problem+json (api.problems)
     |-- NotFound, Unauthenticated, Forbidden, CsrfRefused, TooManyAttempts, SignInFailed
     |-- InvalidField, BadRequest, BodyTooLarge, UnsupportedMediaType, RuleViolated
-    |-- Conflict, VersionInUse, NotReady
+    |-- Conflict (Stale), VersionInUse, NotReady
     |-- ClientUnreachable, DatabaseUnavailable
     |-- NotRegistered, Fenced, SeqGap, SeqConflict
     `-- ManifestMismatch, ManifestConflict, ChunkMismatch
@@ -83,6 +83,10 @@ class SignInFailed(Refused):
 
 class Conflict(Refused):
     code = ProblemCode.CONFLICT
+
+
+class Stale(Conflict):
+    """An object was written by somebody else since it was read."""
 
 
 class VersionInUse(Refused):

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -32,6 +33,18 @@ class Settings(BaseSettings):
     operator_key_file: Path | None = None
     local_api_url: str | None = None
     local_api_token_file: Path | None = None
+    kubernetes: bool = False
+    kubernetes_api_url: str = "https://kubernetes.default.svc"
+    kubernetes_token_file: Path = _ACCOUNT / "token"
+    kubernetes_ca_file: Path | None = _ACCOUNT / "ca.crt"
+    operator_service_account: Annotated[str, StringConstraints(pattern=r"^[^:]+:[^:]+$")] = (
+        "medxamion-operator:medxamion-operator"
+    )
+    client_service_account_name: str = "exam-client"
+    token_audience: str = "coordinator"
+    default_namespace: str = "default"
+    tls_dir: Path | None = None
+    client_ca_file: Path | None = None
     instance: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "main"
     first_admin_token_file: Path | None = None
     cli_token_file: Path | None = None
@@ -53,3 +66,8 @@ class Settings(BaseSettings):
     sweep_seconds: float = 30.0
     ping_seconds: float = 15.0
     shutdown_seconds: int = 10
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether people come by https: cookies are Secure then, and browsers are told to stay."""
+        return self.public_url.startswith("https://")

@@ -1,12 +1,14 @@
 """Calls to exam-clients, bounded in time; what fails becomes ``ClientUnreachable``."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from coordinator.adapters.trusted_http import TrustedHttp
 from coordinator.errors import ClientRefused, ClientUnreachable
 from exam_contract.actions import ActionOutcome
 from exam_contract.problems import Problem
@@ -26,13 +28,13 @@ class Target:
 
 
 class ExamClients:
-    """One pool of connections to all exam-clients."""
+    """One pool of connections to all exam-clients; ``ca_file`` signs their certificates."""
 
-    def __init__(self, timeout_seconds: float) -> None:
-        self._http = httpx.AsyncClient(
+    def __init__(self, timeout_seconds: float, ca_file: Path | None = None) -> None:
+        self._http = TrustedHttp(
+            ca_file,
             timeout=httpx.Timeout(timeout_seconds, connect=min(1.0, timeout_seconds)),
             limits=httpx.Limits(max_connections=200, max_keepalive_connections=100),
-            trust_env=False,
         )
 
     async def __aenter__(self) -> "ExamClients":
@@ -44,7 +46,7 @@ class ExamClients:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._http.aclose()
+        await self._http.__aexit__(kind, error, trace)
 
     async def progress(self, target: Target) -> ClientView:
         """Statistics and every participant, now. Raises ClientUnreachable."""
@@ -65,7 +67,7 @@ class ExamClients:
     async def probe(self, base_url: str) -> None:
         """Whether somebody answers there. Raises ClientUnreachable."""
         try:
-            await self._http.get(f"{base_url}/exam/info")
+            await self._http.request("GET", f"{base_url}/exam/info")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ClientUnreachable(_why(error)) from error
 
@@ -96,6 +98,8 @@ def _refusal(reply: httpx.Response) -> ClientRefused | ClientUnreachable:
 
 def _why(error: httpx.HTTPError | httpx.InvalidURL) -> str:
     match error:
+        case httpx.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return "the exam-client's certificate is not one of this installation's"
         case httpx.ConnectError() | httpx.ConnectTimeout():
             return "the exam-client can't be reached"
         case httpx.TimeoutException():

@@ -21,17 +21,21 @@ from exam_contract.delivery import ExamDelivery
 
 router = APIRouter(tags=["deliveries"])
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 DeliveryId = int
 _ADJUDICATED = frozenset({"force_submit", "reopen"})
 
 
 class NewDelivery(BaseModel):
-    """``spec``: optional parts of the object's spec (client, storage, access, ...), as in YAML."""
+    """``spec``: optional parts of the object's spec (client, storage, access, ...), as in YAML.
+
+    Without ``namespace`` the setting DEFAULT_NAMESPACE says where.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=100)
-    namespace: str = Field(default="default", pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+    namespace: Namespace | None = None
     exam_id: str = Field(max_length=63)
     exam_version: str = Field(max_length=32)
     roster_id: str = Field(max_length=63)
@@ -71,7 +75,8 @@ async def list_deliveries(
 async def create_delivery(body: NewDelivery, edge: TheEdge) -> dict[str, Any]:
     """Creates the ExamDelivery object; the operator does the rest."""
     edge.principal.require(Permission.DELIVERY_CREATE, body.exam_id)
-    wanted = steering.Request(**body.model_dump())
+    namespace = body.namespace or edge.runtime.settings.default_namespace
+    wanted = steering.Request(**{**body.model_dump(), "namespace": namespace})
     made, registered = await edge.runtime.steering.create(edge.principal.actor, wanted)
     edge.runtime.learn(registered.delivery)
     shown = await _shown(edge.runtime, registered.delivery)

@@ -10,12 +10,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Query, Request
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Mount
 
+from coordinator.core import sites
 from coordinator.core.permissions import (
     ROUTES,
     Access,
@@ -189,8 +189,7 @@ def check_origin(connection: HTTPConnection, runtime: Runtime) -> None:
         if site not in (None, "same-origin", "none"):
             raise CsrfRefused("the request comes from another site")
         return
-    own = {urlsplit(runtime.settings.public_url).netloc, connection.headers.get("host", "")}
-    if urlsplit(origin).netloc not in own or urlsplit(origin).scheme not in ("http", "https"):
+    if not sites.same(origin, runtime.settings.public_url, connection.headers.get("host", "")):
         raise CsrfRefused("the request comes from another site")
 
 

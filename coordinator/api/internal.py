@@ -1,6 +1,5 @@
-"""The internal door (port 8081): the operator and exam-clients, each by its own key."""
+"""The internal door (port 8081): the operator and exam-clients, each by its own identity."""
 
-import hmac
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -37,20 +36,19 @@ def _bearer(request: Request) -> str:
     return header[7:].strip()
 
 
-def operator(request: Request) -> None:
+async def operator(request: Request) -> None:
     """Raises Unauthenticated."""
-    expected = runtime_of(request).operator_key()
-    if expected is None or not hmac.compare_digest(_bearer(request).encode(), expected.encode()):
-        raise Unauthenticated("the operator's key is not the one of this coordinator")
+    await runtime_of(request).callers.operator(_bearer(request))
 
 
-def exam_client(request: Request) -> Caller:
-    """What the headers say; the key is checked against the delivery with its cursor."""
-    key = _bearer(request)
+async def exam_client(request: Request) -> Caller:
+    """What it says and proves; compared with the delivery's row when that is read."""
+    bearer = _bearer(request)
     uid, pod_uid = request.headers.get("x-delivery-uid"), request.headers.get("x-pod-uid")
     if uid is None or pod_uid is None:
         raise Unauthenticated("send X-Delivery-Uid and X-Pod-Uid")
-    return Caller(uid, pod_uid, key, _fence(request))
+    proof = await runtime_of(request).callers.exam_client(bearer)
+    return Caller(uid, pod_uid, proof, _fence(request))
 
 
 TheCaller = Annotated[Caller, Depends(exam_client)]

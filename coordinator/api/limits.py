@@ -28,6 +28,10 @@ _HEADERS = (
 )
 
 
+# Told over http too, where browsers ignore it: what stands in front may have taken the TLS off.
+_HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
+
+
 class Limits:
     """``larger``: part of a path to the bytes allowed there; the last that fits wins."""
 
@@ -115,6 +119,9 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 def _with_headers(scope: Scope, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     own = {name.lower() for name, _ in headers}
     added = [(name, value) for name, value in _HEADERS if name not in own]
+    runtime: Runtime | None = scope.get("state", {}).get("runtime")
+    if runtime is not None and runtime.settings.encrypted:
+        added.append(_HTTPS_ONLY)
     if b"cache-control" not in own and not scope["path"].startswith("/static"):
         added.append((b"cache-control", b"no-store"))
     return [*headers, *added]

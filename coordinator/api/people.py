@@ -260,7 +260,7 @@ def _set_cookie(response: Response, runtime: Runtime, opened: OpenedSession) -> 
         path="/",
         httponly=True,
         samesite="strict",
-        secure=runtime.settings.public_url.startswith("https://"),
+        secure=runtime.settings.encrypted,
     )
 
 

@@ -3,7 +3,6 @@
 At least once in, effect once. The hub and other replicas are told only after COMMIT.
 """
 
-import hmac
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from coordinator.adapters.metrics import Metrics
 from coordinator.core import ingest, progress
 from coordinator.core.canonical import event_digest
+from coordinator.core.identity import Proof, check_exam_client
 from coordinator.core.ingest import Fence, Incoming
 from coordinator.errors import (
     BadRequest,
@@ -27,7 +27,6 @@ from coordinator.errors import (
     NotRegistered,
     SeqConflict,
     SeqGap,
-    Unauthenticated,
 )
 from coordinator.hub.hub import Hub
 from coordinator.services.feed import Feed, written
@@ -36,7 +35,6 @@ from coordinator.services.state_cache import StateCache
 from coordinator.store import events
 from coordinator.store.database import Database
 from coordinator.store.events import Sender
-from exam_contract.canonical import digest_bytes
 from exam_contract.events import EVENT, MAX_BATCH_EVENTS
 from exam_contract.progress import ParticipantProgress
 
@@ -45,24 +43,19 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What an exam-client's request says of itself; ``fence`` None before its incarnation."""
+    """What an exam-client's request says and proves; ``fence`` None before its incarnation."""
 
     uid: str
     pod_uid: str
-    service_key: str
+    proof: Proof
     fence: Fence | None
 
 
 def check_caller(caller: Caller, sender: Sender | None, fenced: bool = True) -> Sender:
     """The delivery of that caller. Raises Unauthenticated, NotRegistered, Fenced."""
-    known = None if sender is None else sender.service_key_sha256
-    fits = hmac.compare_digest(digest_bytes(caller.service_key.encode()), known or "")
-    if sender is None or known is None:
+    if sender is None:
         raise NotRegistered("this delivery is not registered here yet")
-    if not fits:
-        raise Unauthenticated("the service key is not this delivery's")
-    if caller.pod_uid != sender.pod_uid:
-        raise NotRegistered("this is not the delivery's current exam-client, or not yet")
+    check_exam_client(caller.proof, caller.pod_uid, sender.registered)
     if fenced:
         _check_fence(caller.fence, sender.cursor.fence)
     return sender

@@ -40,7 +40,8 @@ async def register(
 ) -> Registered:
     """Idempotent: the first call makes it, later ones say how it is. Raises RuleViolated.
 
-    ``told``: the request that led to it has left the audit entry already.
+    ``told``: the request that led to it has left the audit entry already, and the operator, who
+    knows more, may have been quicker.
     """
     await deliveries.lock_uid(work.db, uid)
     before = await deliveries.by_uid(work.db, uid)
@@ -49,7 +50,8 @@ async def register(
     else:
         delivery_id = before.id
         _same_delivery(before, sent)
-    await deliveries.update(work.db, delivery_id, sent)
+    if before is None or not told:
+        await deliveries.update(work.db, delivery_id, sent)
     after = await deliveries.get(work.db, delivery_id)
     if after is None:
         raise NotFound("the delivery is gone")

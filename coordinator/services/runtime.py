@@ -5,23 +5,25 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from coordinator.adapters.exam_clients import ExamClients
-from coordinator.adapters.local_objects import LocalObjects
 from coordinator.adapters.metrics import Metrics
 from coordinator.core.vault import Vault
 from coordinator.errors import StartFailed
 from coordinator.hub.hub import Hub
+from coordinator.services import surroundings
 from coordinator.services.feed import Feed
 from coordinator.services.hashing import Hashing
 from coordinator.services.health import HealthMonitor, Watched
+from coordinator.services.identity import Callers
 from coordinator.services.ingest import Ingest
 from coordinator.services.keyring import Keyring, open_keyring
 from coordinator.services.live import Live
-from coordinator.services.objects import DeliveryObjects, NoObjects
+from coordinator.services.objects import DeliveryObjects
 from coordinator.services.staff import SignInThrottles
 from coordinator.services.steering import Steering
+from coordinator.services.surroundings import Surroundings
 from coordinator.services.transfer import Transfers
 from coordinator.settings import Settings
 from coordinator.store.database import Database, open_database
@@ -38,6 +40,7 @@ class Runtime:
     database: Database
     vault: Vault = field(repr=False)
     keyring: Keyring
+    callers: Callers
     hashing: Hashing
     clients: ExamClients
     metrics: Metrics
@@ -58,15 +61,6 @@ class Runtime:
         self.health.learn(delivery)
         self.feed.tell("delivery", delivery.id)
 
-    def operator_key(self) -> str | None:
-        """Read at every call: the operator may have made a new one."""
-        if self.settings.operator_key_file is None:
-            return None
-        try:
-            return self.settings.operator_key_file.read_text().strip() or None
-        except OSError:
-            return None
-
     def monotonic(self) -> float:
         return time.monotonic()
 
@@ -83,13 +77,15 @@ async def open_runtime(
         await database.check_schema()
         keyring = await open_keyring(database, vault, settings.issuer)
         hashing = stack.enter_context(Hashing())
-        clients = await stack.enter_async_context(ExamClients(settings.live_timeout_seconds))
-        port = objects or await _configured_objects(settings, stack)
-        runtime = _assemble(settings, database, vault, keyring, hashing, clients, port)
+        around = await surroundings.enter(settings, stack)
+        if objects is not None:
+            around = replace(around, objects=objects)
+        runtime = _assemble(settings, database, vault, keyring, hashing, around)
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(runtime.health.run(database), name="health"),
                 tasks.create_task(runtime.feed.run(), name="feed"),
+                tasks.create_task(runtime.callers.run(), name="callers"),
             ]
             yield runtime
             for task in background:
@@ -102,10 +98,9 @@ def _assemble(
     vault: Vault,
     keyring: Keyring,
     hashing: Hashing,
-    clients: ExamClients,
-    objects: DeliveryObjects,
+    around: Surroundings,
 ) -> Runtime:
-    metrics, hub = Metrics(), Hub()
+    metrics, hub, clients = Metrics(), Hub(), around.clients
 
     def tell_watchers(watched: Watched) -> None:
         hub.health(watched.delivery_id, watched.message().model_dump_json())
@@ -125,6 +120,7 @@ def _assemble(
         database=database,
         vault=vault,
         keyring=keyring,
+        callers=around.callers,
         hashing=hashing,
         clients=clients,
         metrics=metrics,
@@ -134,18 +130,10 @@ def _assemble(
         live=Live(database, clients, keyring, health, metrics, settings.live_cache_seconds),
         ingest=Ingest(database, hub, feed, health, metrics),
         transfers=Transfers(database, keyring, vault, metrics, settings.transfer_timeout_seconds),
-        steering=Steering(database, keyring, vault, hashing, objects, clients),
+        steering=Steering(database, keyring, vault, hashing, around.objects, clients),
         staff_throttles=SignInThrottles(),
         participant_throttles=SignInThrottles(),
         exam_of={},
-    )
-
-
-async def _configured_objects(settings: Settings, stack: AsyncExitStack) -> DeliveryObjects:
-    if settings.local_api_url is None or settings.local_api_token_file is None:
-        return NoObjects()
-    return await stack.enter_async_context(
-        LocalObjects(settings.local_api_url, settings.local_api_token_file)
     )
 
 

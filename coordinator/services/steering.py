@@ -87,7 +87,7 @@ class Steering:
         """Delete the object; its own rules protect untransferred data."""
         async with working(self.database, actor) as work:
             work.record("delivery_delete_requested", f"delivery:{delivery.id}")
-        await self.objects.delete(delivery.namespace, delivery.name)
+        await self.objects.delete(delivery.namespace, delivery.name, delivery.uid)
 
     async def extend(
         self, actor: str, delivery: Delivery, closes_at: datetime, reason: str
@@ -101,10 +101,7 @@ class Steering:
                 reason=reason,
             )
         return await edit(
-            self.objects,
-            delivery.namespace,
-            delivery.name,
-            lambda stored: building.extended(stored, closes_at),
+            self.objects, delivery, lambda stored: building.extended(stored, closes_at)
         )
 
     async def change(
@@ -113,12 +110,7 @@ class Steering:
         """Finalise, roll back, abort or restart."""
         async with working(self.database, actor) as work:
             work.record(f"delivery_{kind}_requested", f"delivery:{delivery.id}", reason=reason)
-        return await edit(
-            self.objects,
-            delivery.namespace,
-            delivery.name,
-            lambda stored: building.edited(stored, kind, now),
-        )
+        return await edit(self.objects, delivery, lambda stored: building.edited(stored, kind, now))
 
     async def act(
         self, actor: str, delivery: Delivery, body: dict[str, Any], now: datetime

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from coordinator.core.identity import Registered
 from coordinator.core.ingest import Conflict, Cursor, Fence, Incoming
 from exam_contract.progress import ParticipantProgress
 from exam_contract.trust import PublicKey
@@ -22,13 +23,12 @@ class Sender:
     """What is needed to know an exam-client: read together with its cursor."""
 
     delivery_id: int
-    pod_uid: str | None
-    service_key_sha256: str | None
+    registered: Registered
     cursor: Cursor
 
 
 _SENDER = (
-    "SELECT d.id, d.pod_uid, d.service_key_sha256,"
+    "SELECT d.id, d.namespace, d.pod_uid, d.service_key_sha256,"
     " c.accepted_through, c.stream, c.epoch, c.incarnation"
     " FROM deliveries d JOIN cursors c ON c.delivery_id = d.id WHERE d.uid = :uid"
 )
@@ -41,7 +41,8 @@ async def sender(db: AsyncConnection, uid: str, lock: bool = False) -> Sender | 
     if row is None:
         return None
     cursor = Cursor(row.accepted_through, row.stream, Fence(row.epoch, row.incarnation))
-    return Sender(row.id, row.pod_uid, row.service_key_sha256, cursor)
+    registered = Registered(row.namespace, row.pod_uid, row.service_key_sha256)
+    return Sender(row.id, registered, cursor)
 
 
 async def digests(db: AsyncConnection, delivery_id: int, seqs: list[int]) -> dict[int, str]:

@@ -7,7 +7,7 @@ but the port to ExamDelivery objects, which is a dictionary here.
 import hashlib
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -47,19 +47,24 @@ class MemoryObjects:
         self.objects[key] = _versioned(wanted, uid=str(uuid.uuid4()))
         return self.objects[key]
 
-    async def get(self, namespace: str, name: str) -> ExamDelivery:
-        if (namespace, name) not in self.objects:
-            raise NotFound("the delivery's object does not exist any more")
+    async def edit(
+        self,
+        namespace: str,
+        name: str,
+        uid: str,
+        change: Callable[[ExamDelivery], ExamDelivery],
+    ) -> ExamDelivery:
+        stored = self._stored(namespace, name, uid)
+        wanted = change(stored)
+        _refuse(update_violations(stored, wanted.spec))
+        self.objects[namespace, name] = _versioned(wanted)
         return self.objects[namespace, name]
 
-    async def replace(self, wanted: ExamDelivery) -> ExamDelivery:
-        key = (wanted.metadata.namespace, wanted.metadata.name)
-        stored = self.objects[key]
-        if wanted.metadata.resource_version != stored.metadata.resource_version:
-            raise Conflict("written in between")
-        _refuse(update_violations(stored, wanted.spec))
-        self.objects[key] = _versioned(wanted)
-        return self.objects[key]
+    def _stored(self, namespace: str, name: str, uid: str) -> ExamDelivery:
+        stored = self.objects.get((namespace, name))
+        if stored is None or stored.metadata.uid != uid:
+            raise NotFound("the delivery's object does not exist any more")
+        return stored
 
     def report(self, **status: Any) -> None:
         """What the operator writes into every object's status."""
@@ -67,8 +72,8 @@ class MemoryObjects:
             after = stored.status.model_copy(update=status)
             self.objects[key] = stored.model_copy(update={"status": after})
 
-    async def delete(self, namespace: str, name: str) -> None:
-        await self.get(namespace, name)
+    async def delete(self, namespace: str, name: str, uid: str) -> None:
+        self._stored(namespace, name, uid)
         del self.objects[namespace, name]
 
 

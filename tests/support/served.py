@@ -18,8 +18,8 @@ class _Quiet(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    """``host:port`` of the app while the context is open."""
+async def served(app: Any, **options: Any) -> AsyncIterator[str]:
+    """``host:port`` of the app while the context is open; ``options`` go to uvicorn."""
     with contextlib.closing(socket.socket()) as bound:
         bound.bind(("127.0.0.1", 0))
         bound.setblocking(False)
@@ -29,6 +29,7 @@ async def served(app: Any) -> AsyncIterator[str]:
             ws="websockets-sansio",
             ws_ping_interval=None,
             timeout_graceful_shutdown=2,
+            **options,
         )
         server = _Quiet(config)
         async with asyncio.TaskGroup() as tasks:
