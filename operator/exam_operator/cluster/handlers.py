@@ -12,6 +12,8 @@ from exam_operator.cluster import canary
 from exam_operator.cluster.feed import Feed
 from exam_operator.core import names
 
+# kopf would ask for the user's name, and in a container the uid has none.
+IDENTITY: Any = names.MANAGER
 _OURS = {"app.kubernetes.io/managed-by": names.MANAGER}
 
 

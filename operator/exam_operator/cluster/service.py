@@ -80,6 +80,7 @@ class ClusterOperator:
                     settings=handlers.settings(),
                     namespaces=list(self.settings.namespaces),
                     standalone=True,
+                    identity=handlers.IDENTITY,
                 )
             finally:
                 server.should_exit = True
