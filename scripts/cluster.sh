@@ -6,6 +6,8 @@
 #   scripts/cluster.sh load-images   puts them where the cluster's nodes find them
 #   scripts/cluster.sh env           prints the exports that kubectl, helm and the tests use
 #   scripts/cluster.sh image-content PART   tells one image of a name from the next
+#   scripts/cluster.sh builder       docker or buildah
+#   scripts/cluster.sh base-image    what images are built on
 #   scripts/cluster.sh prepare       makes and caches what `up` needs, and starts nothing
 #   scripts/cluster.sh down          takes away what `up` made; the cache stays
 #
@@ -138,12 +140,20 @@ image_id() {
     esac
 }
 
-build_image() {
-    local part=$1 image="$PREFIX/$1:$TAG" base=${MEDXAMION_BASE_IMAGE:-} key note context=. file=Dockerfile.$1
-    if [ -z "$base" ]; then
-        base=python:3.11-slim-bookworm
-        [ "$BUILDER" = docker ] || base=$(. $LOCALKUBE/env.sh && echo "$PYTHON_IMAGE")
+# buildah builds on a stand-in made from Debian's packages, so that no image registry is needed.
+base_image() {
+    if [ -n "${MEDXAMION_BASE_IMAGE:-}" ]; then
+        echo "$MEDXAMION_BASE_IMAGE"
+    elif [ "$BUILDER" = docker ]; then
+        echo python:3.11-slim-bookworm
+    else
+        (. $LOCALKUBE/env.sh && echo "$PYTHON_IMAGE")
     fi
+}
+
+build_image() {
+    local part=$1 image="$PREFIX/$1:$TAG" base key note context=. file=Dockerfile.$1
+    base=$(base_image)
     note=$CACHE/images/$(tr '/:' '__' <<<"$image").$BUILDER # which content became which image
     key=$(content_key "$part" "$base")
     [ "$(cat "$note" 2>/dev/null)" != "$key $(image_id "$image")" ] || return 0
@@ -223,5 +233,7 @@ env) environment ;;
 build-images) build_images ;;
 load-images) load_images ;;
 image-content) image_content "$2" ;;
+builder) builder ;;
+base-image) BUILDER=$(builder) && base_image ;;
 *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -55,8 +55,17 @@ def apply_crd(path: Path) -> None:
         },
     }
     apply(document, server_side=True)
-    name = f"crd/{document['metadata']['name']}"
-    kubectl("wait", "--for=condition=Established", name, "--timeout=30s")
+    named = document["metadata"]["name"]
+    kubectl("wait", "--for=condition=Established", f"crd/{named}", "--timeout=30s")
+    # Established comes before the storage is there.
+    until(lambda: _is_served(named), seconds=30, what=f"{named} to be served", pause_seconds=0.2)
+
+
+def _is_served(plural: str) -> bool:
+    try:
+        return kubectl("get", plural, "-A", "-o", "name") is not None
+    except Refused:
+        return False
 
 
 def in_one(*documents: Json) -> str:
