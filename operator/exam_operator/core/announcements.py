@@ -7,6 +7,7 @@ from exam_contract.delivery import Condition, ExamDeliveryStatus, Phase
 
 _ALARMS = frozenset({Phase.RECOVERING, Phase.FAILED, Phase.ABORTED})
 _WATCHED = ("Degraded", "StorageReady", "WriterFenced", "PendingTemplate")
+_ON_THE_WAY = frozenset({"Opening"})
 _BAD_WHEN = {"Degraded": "True", "StorageReady": "False", "WriterFenced": "True"}
 
 
@@ -44,6 +45,8 @@ def _phase(before: ExamDeliveryStatus, after: ExamDeliveryStatus) -> Announcemen
 
 def _turned(before: Condition | None, after: Condition) -> bool:
     """A new trouble is told even beside an old one; good news only after bad."""
+    if after.reason in _ON_THE_WAY:
+        return False
     if before is None:
         return _BAD_WHEN.get(after.type, "True") == after.status
     return (before.status, before.reason) != (after.status, after.reason)

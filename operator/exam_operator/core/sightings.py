@@ -245,7 +245,9 @@ def _remains(pod: Json, container: Json) -> Remains:
 
 
 def _trouble(pod: Json, container: Json) -> Trouble | None:
-    """Why it does not begin."""
+    """Why it does not begin; one that is being removed is expected to end."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return None
     waiting = container.get("state", {}).get("waiting", {})
     reason = str(waiting.get("reason", ""))
     if reason in _NEVER_BEGAN:
