@@ -1,10 +1,12 @@
 """The composition root: opens the volume, wires the parts, runs both servers and every task.
 
 One task group: when the writer, the sender or a server ends with an error, everything ends, and a
-supervisor starts a successor that recovers. SIGTERM finishes what was accepted and checkpoints.
+supervisor starts a successor that recovers. SIGTERM finishes what was accepted and checkpoints;
+SIGUSR1 does so too and stays up, refusing in words, until the SIGTERM.
 """
 
 import asyncio
+import contextlib
 import gc
 import signal
 import socket
@@ -19,7 +21,9 @@ from exam_client.api.gateway import Gateway
 from exam_client.api.receiving import Server, TimedProtocol
 from exam_client.core import commands, records
 from exam_client.core.state import State
-from exam_client.services import assigning, erasing, status, ticking
+from exam_client.errors import StorageFull
+from exam_client.services import assigning, certificates, erasing, quiescing, status, ticking
+from exam_client.services.certificates import Certificates
 from exam_client.services.clock import Clock
 from exam_client.services.delivery import Delivery, Open
 from exam_client.services.handing_over import HandingOver
@@ -31,7 +35,7 @@ from exam_client.settings import (
     Settings,
     SettingsWrong,
     load_secrets,
-    read_service_key,
+    read_bearer,
 )
 from exam_client.store import journal, volume
 from exam_client.store.reading import Reader
@@ -67,12 +71,13 @@ class _Stopped(Exception):
 async def run(settings: Settings) -> int:
     """Run until a signal (0), or until a part dies (1). Raises StartRefused."""
     secrets = load_secrets(settings.secret_dir)
-    read_service_key(settings.secret_dir)
+    read_bearer(settings)
+    shown = certificates.load(settings)
     sockets = (
         _bind(settings.host, settings.port, "PORT"),
         _bind(settings.control_host, settings.control_port, "CONTROL_PORT"),
     )
-    delivery = _open(settings, secrets)
+    delivery = _open(settings, secrets, shown)
     parts = _wire(delivery, sockets)
     if delivery.parts is not None:
         await _start_writing(delivery, delivery.parts)
@@ -81,6 +86,7 @@ async def run(settings: Settings) -> int:
         "serving",
         port=sockets[0].getsockname()[1],
         control_port=sockets[1].getsockname()[1],
+        tls=shown is not None,
         incarnation=delivery.state.identity.incarnation,
     )
     return await _run_all(parts)
@@ -95,7 +101,7 @@ def _spare_collections() -> None:
     gc.enable()
 
 
-def _open(settings: Settings, secrets: Secrets) -> Delivery:
+def _open(settings: Settings, secrets: Secrets, shown: Certificates | None) -> Delivery:
     """Lock the volume and open what is on it: a living delivery, or the traces of an erased one."""
     folder = settings.volume_dir.resolve()
     lock = volume.VolumeLock(folder)
@@ -103,7 +109,7 @@ def _open(settings: Settings, secrets: Secrets) -> Delivery:
     identity = records.Identity(settings.delivery_id, settings.delivery_uid, settings.epoch, 0, "")
     finished = erasing.resume(folder, identity)
     if finished is not None:
-        return _delivery(settings, secrets, clock, metrics, finished[0], finished[1])
+        return _delivery(settings, secrets, shown, clock, metrics, *finished)
     place = journal.Place(
         folder=folder,
         delivery_id=settings.delivery_id,
@@ -114,7 +120,7 @@ def _open(settings: Settings, secrets: Secrets) -> Delivery:
         expects_data=settings.expects_data,
     )
     opened = journal.open_journal(place, lock, clock())
-    delivery = _delivery(settings, secrets, clock, metrics, opened.state, None)
+    delivery = _delivery(settings, secrets, shown, clock, metrics, opened.state, None)
     delivery.parts = _open_parts(delivery, opened)
     return delivery
 
@@ -122,23 +128,22 @@ def _open(settings: Settings, secrets: Secrets) -> Delivery:
 def _delivery(
     settings: Settings,
     secrets: Secrets,
+    shown: Certificates | None,
     clock: Clock,
     metrics: Metrics,
     state: State,
     receipt: Signed | None,
 ) -> Delivery:
-    def bearer() -> str:
-        return read_service_key(settings.secret_dir)
-
     delivery = Delivery(
         settings=settings,
         secrets=secrets,
         clock=clock,
         metrics=metrics,
         tokens=Tokens(secrets.trust, settings.delivery_uid),
-        coordinator=Coordinator(settings.coordinator_url, state.identity, settings.pod_uid, bearer),
+        coordinator=Coordinator(settings, state.identity),
         state=state,
         parts=None,
+        certificates=shown,
         erased_receipt=receipt,
     )
     status.watch(delivery)
@@ -172,20 +177,21 @@ def _open_parts(delivery: Delivery, opened: journal.Journal) -> Open:
 
 def _wire(delivery: Delivery, sockets: tuple[socket.socket, socket.socket]) -> _Parts:
     sign_in, handing_over = SignIn(delivery), HandingOver(delivery)
-    seconds = delivery.settings.receipt_seconds
+    shown, settings = delivery.certificates, delivery.settings
+    public = _config(apps.public_app(delivery, sign_in))
+    control = _config(apps.control_app(delivery, handing_over))
+    seconds = settings.receipt_seconds
     return _Parts(
         delivery=delivery,
         sign_in=sign_in,
         handing_over=handing_over,
-        public=Server(_config(apps.public_app(delivery, sign_in), delivery.settings), seconds),
-        control=Server(
-            _config(apps.control_app(delivery, handing_over), delivery.settings), seconds
-        ),
+        public=Server(public, seconds, shown.public if shown else None),
+        control=Server(control, seconds, shown.control if shown else None),
         sockets=sockets,
     )
 
 
-def _config(app: Gateway, settings: Settings) -> uvicorn.Config:
+def _config(app: Gateway) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         workers=1,
@@ -213,10 +219,11 @@ async def _start_writing(delivery: Delivery, parts: Open) -> None:
 
 
 async def _run_all(parts: _Parts) -> int:
-    stop = asyncio.Event()
+    stop, rest = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGUSR1, rest.set)
     code = 1
     try:
         async with asyncio.TaskGroup() as group:
@@ -224,6 +231,7 @@ async def _run_all(parts: _Parts) -> int:
                 group.create_task(_serve(server, bound))
                 group.create_task(server.cut_slow_for_ever())
             _start_tasks(group, parts)
+            group.create_task(_wait_and_quiesce(parts, rest))
             group.create_task(_wait_and_stop(parts, stop))
     except* _Stopped:
         code = 0
@@ -235,6 +243,9 @@ async def _run_all(parts: _Parts) -> int:
 def _start_tasks(group: asyncio.TaskGroup, parts: _Parts) -> None:
     delivery = parts.delivery
     group.create_task(parts.handing_over.run())
+    if delivery.certificates is not None:
+        seconds = delivery.settings.tls_poll_seconds
+        group.create_task(delivery.certificates.follow_for_ever(seconds))
     if delivery.parts is not None:
         group.create_task(delivery.parts.writer.ended())
         group.create_task(delivery.parts.sender.run())
@@ -246,12 +257,18 @@ async def _serve(server: Server, bound: socket.socket) -> None:
     await server.serve(sockets=[bound])
 
 
+async def _wait_and_quiesce(parts: _Parts, rest: asyncio.Event) -> None:
+    """SIGUSR1, from a pod's preStop: once, whatever comes after."""
+    await rest.wait()
+    await quiescing.quiesce(parts.delivery, set(parts.public.server_state.tasks))
+
+
 async def _wait_and_stop(parts: _Parts, stop: asyncio.Event) -> None:
     """503 for new work, finish what was accepted, checkpoint, leave."""
     await stop.wait()
     log.info("stopping")
     delivery = parts.delivery
-    delivery.stopping = True
+    delivery.stop_serving()
     opened = delivery.parts
     if opened is not None:
         await opened.writer.call(lambda: None)
@@ -262,19 +279,12 @@ async def _wait_and_stop(parts: _Parts, stop: asyncio.Event) -> None:
     parts.sign_in.close()
     if opened is not None:
         opened.reader.close()
-        await opened.writer.call(lambda: _checkpoint(opened))
+        with contextlib.suppress(StorageFull):
+            await opened.writer.checkpoint(close=True)
         await opened.writer.stop()
     await delivery.coordinator.close()
     log.info("stopped")
     raise _Stopped
-
-
-def _checkpoint(opened: Open) -> None:
-    """Fold the log into the file and close; skipped when the file is no longer ours."""
-    connection = opened.writer.journal.connection
-    if opened.writer.lost is None:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
 
 
 def _bind(host: str, port: int, name: str) -> socket.socket:

@@ -14,6 +14,7 @@ ExamClientError
     BundleRefused       a bundle that must not be used; the message says why
     CoordinatorRefused  the coordinator answered a request with a problem
     CoordinatorAway     the coordinator could not be reached, or did not answer in time
+    CertificateBroken   a certificate or its key cannot be used; the message says why
 """
 
 from exam_contract.problems import Problem, ProblemCode, problem
@@ -54,6 +55,12 @@ class Refusal(ExamClientError):
         self.detail = detail
         self.members = members
 
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds, where waiting helps; also said as a header."""
+        seconds = self.members.get("retry_after")
+        return seconds if isinstance(seconds, int) else None
+
     def body(self) -> Problem:
         return problem(self.code, self.detail, **self.members)
 
@@ -80,6 +87,10 @@ class BundleRefused(ExamClientError):
 
 class CoordinatorAway(ExamClientError):
     """No answer: the outcome of the request is unknown."""
+
+
+class CertificateBroken(ExamClientError):
+    """What was in force before stays in force."""
 
 
 class CoordinatorRefused(ExamClientError):

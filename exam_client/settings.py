@@ -1,13 +1,21 @@
-"""What an exam-client is told from outside, frozen: environment variables and 0600 key files.
+"""What an exam-client is told from outside, frozen: environment variables and key files.
 
 Secrets are read from files into ``SecretStr`` and ``SecretBytes``, so that no repr, log line or
 traceback shows them.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretBytes, SecretStr, ValidationError
+from pydantic import (
+    Field,
+    SecretBytes,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exam_contract.base import Contract
@@ -15,6 +23,7 @@ from exam_contract.trust import TrustRoot
 
 PREFIX = "MEDXAMION_CLIENT_"
 STORAGE_KEY_BYTES = 32
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class SettingsWrong(Exception):
@@ -26,7 +35,10 @@ class SettingsWrong(Exception):
 class Settings(BaseSettings):
     """Environment variables with the prefix ``MEDXAMION_CLIENT_``; docs/protocol.md section 8."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    # A variable that a manifest leaves empty is one that is not set.
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     delivery_id: int = Field(ge=1)
     delivery_uid: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
@@ -37,6 +49,16 @@ class Settings(BaseSettings):
     volume_dir: Path
     secret_dir: Path
     coordinator_url: str = Field(pattern=r"^https?://")
+    coordinator_ca_file: Path | None = None
+    """The certificates that the coordinator's is verified with; read again when it changes."""
+    service_token_file: Path | None = None
+    """The bearer for the coordinator, read anew for each request; else ``service.key``."""
+    tls_dir: Path | None = None
+    """``tls.crt`` and ``tls.key`` of both ports; without it they speak plain http."""
+    public_tls_dir: Path | None = None
+    """The pair that participants see; internal names still get ``tls_dir``'s."""
+    tls_poll_seconds: float = Field(default=10.0, gt=0, le=300)
+    """How often the certificates are looked at for new ones."""
     host: str = "127.0.0.1"
     port: int = Field(default=8235, ge=0, le=65_535)
     control_host: str = "127.0.0.1"
@@ -48,9 +70,25 @@ class Settings(BaseSettings):
     ballast_bytes: int = Field(default=4 * 2**20, ge=0, le=2**30)
     """Space held back for closing and transferring when the volume runs full."""
 
+    @field_validator("advertised_origin")
+    @classmethod
+    def _as_browsers_write_it(cls, value: str | None) -> str | None:
+        return None if value is None else origin_of(value)
+
+    @model_validator(mode="after")
+    def _public_beside_internal(self) -> Self:
+        if self.public_tls_dir is not None and self.tls_dir is None:
+            raise ValueError("PUBLIC_TLS_DIR is for use beside TLS_DIR; set both or neither")
+        return self
+
+    @property
+    def bearer_file(self) -> Path:
+        """Where the bearer for the coordinator is."""
+        return self.service_token_file or self.secret_dir / "service.key"
+
 
 class Secrets(Contract):
-    """What the Secret folder holds. ``service.key`` is read anew when used: it may rotate."""
+    """What the Secret folder holds, but for ``service.key``: ``read_bearer`` reads that anew."""
 
     storage_half: SecretBytes
     control_key: SecretStr
@@ -63,7 +101,10 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         faults = "; ".join(
-            f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()
+            ": ".join(
+                (*(f"{PREFIX}{str(name).upper()}" for name in fault["loc"][:1]), fault["msg"])
+            )
+            for fault in error.errors()
         )
         raise SettingsWrong(f"set the environment right: {faults}") from None
 
@@ -88,13 +129,31 @@ def load_secrets(folder: Path) -> Secrets:
     return Secrets(storage_half=SecretBytes(storage), control_key=SecretStr(control), trust=trust)
 
 
-def read_service_key(folder: Path) -> str:
-    """The bearer for the coordinator. Raises SettingsWrong when the file is gone."""
-    return _read(folder / "service.key").decode("utf-8", "replace").strip()
+def read_bearer(settings: Settings) -> str:
+    """What the coordinator knows this exam-client by. Raises SettingsWrong when it is missing."""
+    path = settings.bearer_file
+    bearer = _read(path, "; or name another file in MEDXAMION_CLIENT_SERVICE_TOKEN_FILE")
+    text = bearer.decode("utf-8", "replace").strip()
+    if not text or not text.isascii() or not text.isprintable():
+        raise SettingsWrong(f"{path} must hold a bearer token of printable ASCII, and nothing else")
+    return text
 
 
-def _read(path: Path) -> bytes:
+def origin_of(url: str) -> str:
+    """Scheme, host and port as browsers write them in ``Origin``. Raises ValueError."""
+    parts = urlsplit(url.lower())
+    port = parts.port  # raises ValueError when it is no port
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise ValueError("it must be an origin such as https://exam.example.org:8235")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    tail = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
+    return f"{parts.scheme}://{host}{tail}"
+
+
+def _read(path: Path, otherwise: str = "") -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SettingsWrong(f"{path} cannot be read ({error.strerror}); put it there") from None
+        raise SettingsWrong(
+            f"{path} cannot be read ({error.strerror}); put it there{otherwise}"
+        ) from None

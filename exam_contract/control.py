@@ -97,4 +97,8 @@ class ClientStatus(Contract):
     latest_deadline: UtcTime | None = None
     """The last deadline of an open attempt (without grace)."""
     coordinator_reachable: bool | None = None
+    tls_expires_at: UtcTime | None = None
+    """When the first of the certificates in force ends; null for plain http."""
+    tls_reason: str | None = None
+    """Why the certificates that were put there are not the ones in force; null when they are."""
     reported_at: UtcTime

@@ -60,6 +60,13 @@ async def live(delivery: TheDelivery) -> Response:
     return _probe(status.not_live(delivery), "live")
 
 
+@router.get("/healthz/quiesced")
+async def quiesced(delivery: TheDelivery) -> Response:
+    """200 once SIGUSR1 did its work: a pod's preStop waits for this."""
+    word = "stopping" if delivery.stopping else "serving"
+    return _probe(None if delivery.quiesced else word, "quiesced")
+
+
 @router.get("/metrics")
 async def metrics(delivery: TheDelivery) -> Response:
     """Prometheus text."""

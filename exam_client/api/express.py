@@ -38,6 +38,7 @@ class Reply(NamedTuple):
     status: int
     media_type: bytes
     body: bytes
+    retry_after: int | None = None
 
 
 class Express:
@@ -62,12 +63,14 @@ class Express:
             log.error("request_broke", path=ANSWER, method="POST", exc_info=error)
             error = problems.unexpected()
         status, body = problems.counted(self._delivery, error)
-        return Reply(status, MEDIA_TYPE.encode(), body)
+        return Reply(status, MEDIA_TYPE.encode(), body, error.retry_after)
 
     def on_the_wire(self, reply: Reply, *, keep_alive: bool) -> bytes:
         """Head and body in one piece."""
         instant = instants.text(self._delivery.clock()).encode()
         closing = b"" if keep_alive else b"connection: close\r\n"
+        if reply.retry_after is not None:
+            closing += b"retry-after: %d\r\n" % reply.retry_after
         status = _STATUS[HTTPStatus(reply.status)]
         head = _HEAD % (status, reply.media_type, len(reply.body), instant, closing)
         return head + reply.body

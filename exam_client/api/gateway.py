@@ -38,6 +38,8 @@ _SAFE = [
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 ]
 _CHANGES = frozenset({"POST", "PUT"})
+_ALWAYS_TOLD = ("/healthz", "/status", "/metrics")
+"""What is answered until the very end."""
 log = structlog.get_logger("exam_client.gateway")
 
 
@@ -66,16 +68,17 @@ class Gateway:
         try:
             await self._serve(scope, receive, stamped)
         except Refusal as refusal:
-            await stamped.reply(*problems.counted(self._delivery, refusal), MEDIA_TYPE.encode())
+            await stamped.refuse(refusal, *problems.counted(self._delivery, refusal))
         except CallerGone:
             return
         except Exception:
             log.exception("request_broke", path=scope["path"], method=scope["method"])
             if not stamped.started:
-                await stamped.reply(*problems.encoded(problems.unexpected()), MEDIA_TYPE.encode())
+                ours = problems.unexpected()
+                await stamped.refuse(ours, *problems.encoded(ours))
 
     async def _serve(self, scope: Any, receive: Receive, send: "_Stamped") -> None:
-        if not scope["path"].startswith("/healthz"):
+        if not scope["path"].startswith(_ALWAYS_TOLD):
             self._delivery.refuse_when_stopping()
         lean = self._lean.get(scope["path"])
         if lean is not None and scope["method"] == "POST":
@@ -100,13 +103,15 @@ class _Stamped:
             message["headers"] = [*message.get("headers", []), *_SAFE, self._time()]
         await self._send(message)
 
-    async def reply(self, status: int, body: bytes, media_type: bytes) -> None:
+    async def refuse(self, refusal: Refusal, status: int, body: bytes) -> None:
         headers = [
-            (b"content-type", media_type),
+            (b"content-type", MEDIA_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),
             *_SAFE,
             self._time(),
         ]
+        if refusal.retry_after is not None:
+            headers.append((b"retry-after", str(refusal.retry_after).encode()))
         self.started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})

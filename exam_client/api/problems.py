@@ -43,8 +43,8 @@ def counted(delivery: Delivery, refusal: Refusal) -> tuple[int, bytes]:
 def response(refusal: Refusal) -> Response:
     status, body = encoded(refusal)
     headers = {}
-    if "retry_after" in refusal.members:
-        headers["Retry-After"] = str(refusal.members["retry_after"])
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(refusal.retry_after)
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 

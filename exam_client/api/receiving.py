@@ -4,6 +4,8 @@ Costs nothing per request but two attributes: connections are looked at once a s
 """
 
 import asyncio
+import socket
+import ssl
 import time
 from typing import Any
 
@@ -14,6 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from exam_contract.problems import MEDIA_TYPE, STATUS, ProblemCode, problem
 
 _LOOK_SECONDS = 1.0
+_FAREWELL_SECONDS = 1.0
+"""How long a peer may take to say goodbye in TLS; idle clients never do."""
 
 
 class TimedProtocol(HttpToolsProtocol):
@@ -50,15 +54,45 @@ class TimedProtocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals alone and cuts requests that take too long to arrive."""
+    """A server that leaves signals alone and cuts requests that take too long to arrive.
 
-    def __init__(self, config: uvicorn.Config, receipt_seconds: float) -> None:
+    With a ``context`` it speaks https, and cuts handshakes that take as long.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, receipt_seconds: float, context: ssl.SSLContext | None
+    ) -> None:
         super().__init__(config)
         self._receipt_seconds = receipt_seconds
+        self._context = context
 
     async def serve(self, sockets: Any = None) -> None:
         """Without signal handlers: the composition root has one for both servers."""
         await self._serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's own knows neither of a context that changes nor of limits for TLS."""
+        limits: dict[str, Any] = {}
+        if self._context is not None:
+            limits = {
+                "ssl_handshake_timeout": self._receipt_seconds,
+                "ssl_shutdown_timeout": _FAREWELL_SECONDS,
+            }
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                self._protocol, sock=bound, ssl=self._context, backlog=self.config.backlog, **limits
+            )
+            for bound in sockets or []
+        ]
+        self.started = True
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = protocol(
+            config=self.config, server_state=self.server_state, app_state={}
+        )
+        return made
 
     async def cut_slow_for_ever(self) -> None:
         """Until cancelled."""

@@ -5,6 +5,7 @@ Holds no rules: decisions are the core's, durability is the writer's.
 
 import asyncio
 import hashlib
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from exam_client.core.commands import Command
 from exam_client.core.paper import Paper
 from exam_client.core.state import State
 from exam_client.errors import Refusal
+from exam_client.services.certificates import Certificates
 from exam_client.services.clock import Clock
 from exam_client.services.metrics import Metrics
 from exam_client.services.tokens import Tokens
@@ -46,7 +48,12 @@ class Delivery:
     coordinator: Coordinator
     state: State
     parts: Open | None
+    certificates: Certificates | None = None
+    """None: plain http."""
+    stopping_since: float | None = None
+    """On the monotonic clock; ``stopping`` from then on."""
     stopping: bool = False
+    quiesced: bool = False
     erased: bool = False
     erased_receipt: Signed | None = None
     bundle_trouble: str | None = "the bundle has not been fetched yet"
@@ -113,6 +120,11 @@ class Delivery:
         parts = self.parts
         by_coordinator = parts is not None and parts.sender.uplink.alarm == "fenced"
         return self.state.whole.fenced or by_coordinator
+
+    def stop_serving(self) -> None:
+        """From here on what is new is refused."""
+        if not self.stopping:
+            self.stopping, self.stopping_since = True, time.monotonic()
 
     def refuse_when_stopping(self) -> None:
         """What was accepted is finished; nothing new is."""

@@ -17,12 +17,15 @@ from exam_contract.trust import Signed
 
 STUCK_SECONDS = 30.0
 """Without a finished round of the writer for this long, the process counts as dead."""
+LEFT_SECONDS = 180.0
+"""The end follows a quiesce within the pod's grace period, which is shorter than this."""
 
 
 def status(delivery: Delivery) -> ClientStatus:
     """The whole document."""
     state = delivery.state
     latest = views.latest_deadline(state)
+    shown = delivery.certificates
     return ClientStatus(
         delivery_id=state.identity.delivery_id,
         delivery_uid=state.identity.delivery_uid,
@@ -39,6 +42,8 @@ def status(delivery: Delivery) -> ClientStatus:
         all_sat=views.all_sat(state),
         latest_deadline=instants.to_datetime_or_none(latest),
         coordinator_reachable=None if delivery.parts is None else delivery.parts.sender.reachable,
+        tls_expires_at=None if shown is None else shown.expires_at,
+        tls_reason=None if shown is None else shown.trouble,
         reported_at=instants.to_datetime(delivery.clock()),
     )
 
@@ -65,7 +70,10 @@ def not_live(delivery: Delivery) -> str | None:
     writer = delivery.parts.writer
     if not writer.is_alive:
         return "writer_dead"
-    if time.monotonic() - writer.beat > STUCK_SECONDS:
+    now = time.monotonic()
+    if delivery.stopping_since is not None:
+        return "left_stopping" if now - delivery.stopping_since > LEFT_SECONDS else None
+    if now - writer.beat > STUCK_SECONDS:
         return "writer_stuck"
     return None
 
@@ -151,6 +159,13 @@ def watch(delivery: Delivery) -> None:
         ),
     )
     metrics.ask("fenced", "1 when fenced off", lambda: float(delivery.fenced))
+    shown = delivery.certificates
+    if shown is not None:
+        metrics.ask(
+            "tls_expiry_timestamp_seconds",
+            "When the first of the certificates in force ends (Unix time)",
+            lambda: shown.expires_at.timestamp(),
+        )
 
 
 def _transfer(delivery: Delivery, held: Transfer) -> TransferStatus:

@@ -16,9 +16,10 @@ log = structlog.get_logger("exam_client.ticking")
 
 
 async def tick_for_ever(delivery: Delivery) -> None:
-    """Until cancelled, or until the delivery is erased."""
+    """Until cancelled, until the delivery is erased, or until nobody is served any more: the last
+    tick is what a successor credits the outage from."""
     told_step = 0
-    while delivery.parts is not None and not delivery.state.closed:
+    while delivery.parts is not None and not (delivery.state.closed or delivery.stopping):
         presence, delivery.looked_at = delivery.looked_at, {}
         try:
             await delivery.submit(

@@ -87,6 +87,14 @@ def transaction(connection: Connection) -> Iterator[Connection]:
         raise
 
 
+def checkpoint(connection: Connection) -> None:
+    """Fold the log into the file. Raises StorageFull or StorageFailed, and keeps the log then."""
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlcipher.Error as error:
+        raise failure_of(error) from error
+
+
 def failure_of(error: Exception) -> ExamClientError:
     """What a driver error means: FULL is certain and passes, everything else is indeterminate."""
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -112,6 +112,10 @@ class Writer:
         self._queue.put(_Call(function, future))
         return future
 
+    async def checkpoint(self, *, close: bool = False) -> None:
+        """Fold the log into the file, unless that is no longer ours. Raises StorageFailed."""
+        await self.call(lambda: self._checkpoint(close=close))
+
     async def ended(self) -> None:
         """Returns when the thread was stopped; raises WriterDied when it died."""
         await asyncio.shield(self._ended)
@@ -271,6 +275,12 @@ class Writer:
             ProblemCode.STORAGE_LOST,
             "whether this was saved is unknown; send it again with the same command_id",
         )
+
+    def _checkpoint(self, *, close: bool) -> None:
+        if self.lost is None:
+            database.checkpoint(self.journal.connection)
+            if close:
+                self.journal.connection.close()
 
     # From the thread to the loop.
 

@@ -5,7 +5,6 @@ is retried here: whoever calls knows whether and when.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 import httpx
@@ -13,6 +12,8 @@ from pydantic import ValidationError
 
 from exam_client.core.records import Identity
 from exam_client.errors import CoordinatorAway, CoordinatorRefused
+from exam_client.settings import Settings, SettingsWrong, read_bearer
+from exam_client.sync.link import Link
 from exam_contract.base import Contract
 from exam_contract.events import IngestReply
 from exam_contract.results import (
@@ -25,7 +26,6 @@ from exam_contract.results import (
 )
 from exam_contract.trust import PublicKey, Signed
 
-_TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 _OVERALL_SECONDS = 30.0
 _BUNDLE_SECONDS = 120.0
 _COMMIT_SECONDS = 300.0
@@ -36,27 +36,19 @@ M = TypeVar("M", bound=Contract)
 class Coordinator:
     """A client of one coordinator for one delivery."""
 
-    def __init__(
-        self, base_url: str, identity: Identity, pod_uid: str, bearer: Callable[[], str]
-    ) -> None:
-        self._identity = identity
-        self._bearer = bearer
+    def __init__(self, settings: Settings, identity: Identity) -> None:
+        self._settings, self._identity = settings, identity
         self._clients = f"/api/internal/exam-clients/{identity.delivery_id}"
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            timeout=_TIMEOUT,
-            # No proxy from the environment: the coordinator is reached directly or not at all.
-            trust_env=False,
-            headers={
-                "X-Delivery-Uid": identity.delivery_uid,
-                "X-Pod-Uid": pod_uid,
-                "X-Epoch": str(identity.epoch),
-                "X-Incarnation": str(identity.incarnation),
-            },
-        )
+        headers = {
+            "X-Delivery-Uid": identity.delivery_uid,
+            "X-Pod-Uid": settings.pod_uid,
+            "X-Epoch": str(identity.epoch),
+            "X-Incarnation": str(identity.incarnation),
+        }
+        self._link = Link(settings.coordinator_url, settings.coordinator_ca_file, headers)
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._link.close()
 
     async def is_well(self, seconds: float) -> bool:
         """Whether ``GET /healthz`` answers 200 in time."""
@@ -144,10 +136,10 @@ class Coordinator:
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:
-        bearer = {"Authorization": f"Bearer {self._bearer()}"}
         try:
+            bearer = {"Authorization": f"Bearer {read_bearer(self._settings)}"}
             async with asyncio.timeout(overall):
-                return await self._http.request(
+                return await self._link.request(
                     method,
                     path,
                     content=content,
@@ -156,6 +148,9 @@ class Coordinator:
                 )
         except (httpx.HTTPError, TimeoutError) as error:
             raise CoordinatorAway(f"{method} {path}: {type(error).__name__} {error}") from None
+        except SettingsWrong as wrong:
+            # A token that is gone for a while must not end the exam.
+            raise CoordinatorAway(str(wrong)) from None
 
 
 def _parsed(model: type[M], reply: httpx.Response) -> M:

@@ -21,6 +21,8 @@ IDLE_SECONDS = 3.0
 """With nothing to send, the coordinator's health is asked for this often."""
 HEALTH_SECONDS = 2.0
 FRESH_SECONDS = 1.0
+STEP_SECONDS = 5.0
+"""While the process is to end, the coordinator has this long for one reply."""
 PACE_SECONDS = 0.02
 """Pushes begin at least this far apart, unless a full batch waits: a request costs much more than
 an event, and the same loop serves participants."""
@@ -51,6 +53,7 @@ class Sender:
         self._asking = asyncio.Lock()
         self._finished = False
         self._pushed_at = 0.0
+        self._stepped = asyncio.Event()
 
     def finish(self) -> None:
         """The outbox is gone: ``run`` returns."""
@@ -69,9 +72,21 @@ class Sender:
         while not self._finished:
             before = self.uplink
             await self._step()
+            self._stepped.set()
             if self.uplink.alarm is not None and before.alarm is None:
                 log.error("sending_stopped", alarm=str(self.uplink.alarm))
             await self._pause()
+
+    async def flush(self, seconds: float) -> None:
+        """Let everything be sent for as long as that gets on: nobody waits for a coordinator."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._finished and self._has_work() and not self.uplink.failures:
+                    self._stepped.clear()
+                    async with asyncio.timeout(STEP_SECONDS):
+                        await self._stepped.wait()
+        except TimeoutError:
+            return
 
     async def confirm_reachable(self) -> bool:
         """Whether the coordinator answers now; at most one question a second."""

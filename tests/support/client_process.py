@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import signal
+import ssl
 import subprocess
 import sys
 import uuid
@@ -18,6 +19,7 @@ from exam_contract.bundle import Bundle
 from exam_contract.control import ClientStatus, Mode
 from tests.support import authority as authorities
 from tests.support.authority import Authority
+from tests.support.certificates import Issuer
 from tests.support.fake_coordinator import FakeCoordinator
 from tests.support.waiting import until
 
@@ -36,6 +38,9 @@ class ClientProcess:
     delivery_id: int = 1
     epoch: int = 0
     extra: dict[str, str] = field(default_factory=dict)
+    issuer: Issuer | None = None
+    """With one, both ports speak https with its certificate."""
+    verify: ssl.SSLContext | bool = True
     prefix: list[str] = field(default_factory=list)
     """Put before the command, for example ``taskset -c 0``."""
     process: subprocess.Popen[bytes] | None = None
@@ -51,14 +56,22 @@ class ClientProcess:
         (self.secret_dir / "service.key").write_text(secrets.token_hex(16))
         (self.secret_dir / "control.key").write_text(self.control_key)
         (self.secret_dir / "trust.json").write_text(self.authority.trust.model_dump_json())
+        if self.issuer is not None:
+            self.issuer.folder(self.tls_dir)
+            self.verify = self.issuer.trusting()
+            self.extra |= {"TLS_DIR": str(self.tls_dir), "TLS_POLL_SECONDS": "0.1"}
+
+    @property
+    def tls_dir(self) -> Path:
+        return self.folder / "tls"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.issuer else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def control_url(self) -> str:
-        return f"http://127.0.0.1:{self.control_port}"
+        return f"{'https' if self.issuer else 'http'}://127.0.0.1:{self.control_port}"
 
     @property
     def log_path(self) -> Path:
@@ -110,7 +123,10 @@ class ClientProcess:
         return self
 
     def is_ready(self) -> bool:
-        return httpx.get(f"{self.control_url}/healthz/ready").status_code == 200
+        return self.probe("ready").status_code == 200
+
+    def probe(self, name: str) -> httpx.Response:
+        return httpx.get(f"{self.control_url}/healthz/{name}", verify=self.verify)
 
     def log_text(self) -> str:
         with self.log_path.open("rb") as log:
@@ -118,7 +134,9 @@ class ClientProcess:
             return log.read().decode()
 
     def status(self) -> ClientStatus:
-        reply = httpx.get(f"{self.control_url}/status", headers=self.control_headers)
+        reply = httpx.get(
+            f"{self.control_url}/status", headers=self.control_headers, verify=self.verify
+        )
         assert reply.status_code == 200, reply.text
         return ClientStatus.model_validate_json(reply.content)
 
@@ -139,6 +157,7 @@ class ClientProcess:
             json=body | members,
             headers=self.control_headers,
             timeout=30,
+            verify=self.verify,
         )
 
     def kill(self) -> None:
@@ -189,6 +208,7 @@ class Sitter:
             f"{self.client.url}/exam/start",
             params={"device_id": self.device_id},
             headers={"Authorization": f"Bearer {token}", "X-Session-Transport": "bearer"},
+            verify=self.client.verify,
         )
         if reply.status_code == 200:
             self.session = reply.json().get("session", self.session)
@@ -208,10 +228,17 @@ class Sitter:
         return {"Authorization": f"Bearer {self.session}"}
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"{self.client.url}{path}", headers=self.headers)
+        return httpx.get(
+            f"{self.client.url}{path}", headers=self.headers, verify=self.client.verify
+        )
 
     def post(self, path: str, body: Any) -> httpx.Response:
-        return httpx.post(f"{self.client.url}{path}", json=body, headers=self.headers)
+        return httpx.post(
+            f"{self.client.url}{path}",
+            json=body,
+            headers=self.headers,
+            verify=self.client.verify,
+        )
 
     def command(self, question_id: int, answer: Any, **members: Any) -> Json:
         return {
@@ -246,11 +273,20 @@ class Rig:
         self.coordinator.stop()
 
 
-def rig(folder: Path, **bundle_members: Any) -> Rig:
-    """Everything for one delivery below ``folder``; only the coordinator is started."""
+def rig(folder: Path, issuer: Issuer | None = None, **bundle_members: Any) -> Rig:
+    """Everything for one delivery below ``folder``; only the coordinator is started.
+
+    With an ``issuer`` all of it speaks https, as in a cluster.
+    """
     authority = Authority()
-    coordinator = FakeCoordinator(authority).start()
-    client = ClientProcess(folder, authority, coordinator.url)
+    coordinator = FakeCoordinator(authority)
+    if issuer is not None:
+        coordinator.tls = folder / "coordinator-tls"
+        issuer.folder(coordinator.tls)
+    coordinator.start()
+    client = ClientProcess(folder, authority, coordinator.url, issuer=issuer)
+    if issuer is not None:
+        client.extra["COORDINATOR_CA_FILE"] = str(client.tls_dir / "ca.crt")
     made = authorities.bundle(uid=client.uid, delivery_id=client.delivery_id, **bundle_members)
     coordinator.bundle = authorities.signed_bundle(authority, made)
     return Rig(coordinator, client, made)

@@ -6,9 +6,11 @@ recomputed from what arrived, a receipt. Faults are switched on by tests.
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -50,23 +52,33 @@ class FakeCoordinator:
     hold: dict[str, threading.Event] = field(default_factory=dict)
     """Request name to an event that it waits for before any effect."""
     spoil_receipt: Callable[[Json], Json] = lambda receipt: receipt
+    tls: Path | None = None
+    """A folder with ``tls.crt`` and ``tls.key``: https with these."""
+    bearers: list[str] = field(default_factory=list)
     port: int = 0
     _server: uvicorn.Server | None = None
     _thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def accepted(self) -> int:
         return len(self.events)
 
     def start(self) -> "FakeCoordinator":
+        tls = self.tls
         config = uvicorn.Config(
-            self._app(), port=self.port, log_level="critical", lifespan="off", ws="none"
+            self._app(),
+            port=self.port,
+            log_level="critical",
+            lifespan="off",
+            ws="none",
+            ssl_certfile=tls and tls / "tls.crt",
+            ssl_keyfile=tls and str(tls / "tls.key"),
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         server = self._server
@@ -110,6 +122,7 @@ class FakeCoordinator:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
             self.requests.append(name)
+            self.bearers.append(request.headers.get("authorization", ""))
             while name in self.hold and not self.hold[name].is_set():  # noqa: ASYNC110 - a thread's
                 await asyncio.sleep(0.01)
             code, times = self.refuse.get(name, (None, 0))
@@ -206,6 +219,15 @@ class FakeCoordinator:
     async def _confirm(self, request: Request) -> Response:
         self.confirmations.append(await request.json())
         return Response(status_code=204)
+
+
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Cuts what is open: a goodbye in TLS would outlive the loop."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
 
 def _problem(code: ProblemCode, **members: object) -> Response:

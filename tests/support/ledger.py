@@ -61,7 +61,8 @@ class Load:
         return len(self.ledger.acknowledged)
 
     def _sit(self, sitter: Sitter) -> None:
-        with httpx.Client(headers=sitter.headers, timeout=5) as http:
+        verify = self._rig.client.verify
+        with httpx.Client(headers=sitter.headers, timeout=5, verify=verify) as http:
             number = 0
             while not self._stop.is_set():
                 question = self._questions[number % len(self._questions)]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support import client_process
+from tests.support.certificates import Issuer
 from tests.support.client_process import Rig
 
 MakeRig = Callable[..., Rig]
@@ -24,6 +25,12 @@ def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
     yield make
     for rig in made:
         rig.close()
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Issuer:
+    """A certificate authority for deliveries over https."""
+    return Issuer()
 
 
 @pytest.fixture(scope="module")
