@@ -2,7 +2,6 @@
 
 import copy
 import json
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+
+from exam_contract.version import VERSION
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[3]
@@ -80,10 +81,9 @@ def test_a_wrong_value_is_refused(path: str, value: object) -> None:
 
 
 def test_the_chart_has_the_version_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
 
-    assert chart["version"] == chart["appVersion"] == project["version"]
+    assert chart["version"] == chart["appVersion"] == VERSION
 
 
 def _resolved(node: Json) -> Json:
