@@ -45,7 +45,7 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName(_alternatives(hosts)), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(_issuer(certificate), critical=False)
+            .add_extension(_issuer(certificate, key), critical=False)
             .sign(key, hashes.SHA256())
         )
         return {
@@ -108,12 +108,12 @@ def _parsed(pem: bytes | None) -> x509.Certificate | None:
         return None
 
 
-def _issuer(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+def _issuer(certificate: x509.Certificate, key: _AuthorityKey) -> x509.AuthorityKeyIdentifier:
     """As the authority names its own key: OpenSSL compares, and how it is computed varies."""
     try:
         named = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     except x509.ExtensionNotFound:
-        return x509.AuthorityKeyIdentifier.from_issuer_public_key(certificate.public_key())
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(named)
 
 
