@@ -8,6 +8,7 @@ import importlib
 import os
 import pkgutil
 import sys
+from collections.abc import Callable
 from typing import Protocol, cast
 
 import typer
@@ -54,10 +55,14 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def run(
+    arguments: list[str],
+    build: Callable[[], typer.Typer] = build_app,
+    name: str = "examctl",
+) -> int:
     """Run one command line and return its exit code."""
     try:
-        build_app()(args=arguments, prog_name="examctl")
+        build()(args=arguments, prog_name=name)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except ExamctlError as error:
