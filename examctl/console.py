@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 from examctl.errors import ExamctlError
 
@@ -40,10 +42,22 @@ HomeOption = Annotated[
 ]
 
 
+def as_json(document: object) -> str:
+    """The document as every command writes JSON."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
 def show_json(document: object) -> None:
     """Print one JSON document on standard output."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(as_json(document))
     sys.stdout.flush()
+
+
+def show_table(table: Table) -> None:
+    """Print a table never narrower than its content: a column cut short is no use to a pipe."""
+    measured = Measurement.get(out, out.options.update(max_width=999), table).maximum
+    out.width = max(out.width, measured)
+    out.print(table, crop=False)
 
 
 def show_error(error: ExamctlError) -> None:

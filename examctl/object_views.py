@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exam_contract.delivery import Condition, ConditionType, ExamDelivery, Phase
+from examctl.condition_words import words
 
 _COLORS = {
     Phase.RUNNING: "green",
@@ -21,15 +22,23 @@ _COLORS = {
 _GOOD_WHEN_FALSE = frozenset({"Recovering", "WriterFenced", "PendingTemplate", "Degraded"})
 
 
-def table(found: list[ExamDelivery], *, wide: bool, now: datetime | None = None) -> Table:
-    """The printer columns of the CRD."""
+def table(
+    found: list[ExamDelivery],
+    *,
+    wide: bool,
+    now: datetime | None = None,
+    namespaces: bool = False,
+) -> Table:
+    """The printer columns of the CRD, and before them the namespace where it is asked for."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     names = ["NAME", "EXAM", "PHASE", "READY", "PARTICIPANTS", "ACKED", "RESTARTS", "AGE"]
-    for name in [*names, "NODE", "EPOCH", "TRANSFER", "PVC"] if wide else names:
+    more = ["NODE", "EPOCH", "TRANSFER", "PVC"] if wide else []
+    for name in (["NAMESPACE"] if namespaces else []) + names + more:
         shown.add_column(name, no_wrap=True)
     for stored in found:
         cells = _cells(stored, now or datetime.now(UTC))
-        shown.add_row(*(cells + _wide_cells(stored) if wide else cells))
+        first: list[str | Text] = [stored.metadata.namespace] if namespaces else []
+        shown.add_row(*first, *cells, *(_wide_cells(stored) if wide else []))
     return shown
 
 
@@ -111,14 +120,17 @@ def _named_facts(stored: ExamDelivery) -> list[tuple[str, object]]:
         ("Phase", _phase(stored)),
         ("Epoch", status.epoch),
         ("Exam-client", f"{status.pod.name}, uid {status.pod.uid}" if status.pod.name else None),
+        ("Node", status.pod.node),
+        ("Volume", status.pvc_name),
         ("Address", status.endpoint.public),
+        ("Inner address", status.endpoint.internal),
         (
             "Participants",
             f"{counts.enrolled} enrolled, {counts.started} started, {counts.open} open",
         ),
         ("Acknowledged", f"{counts.acked} answers"),
         ("Restarts", f"{restarts.count}{_last_restart(stored)}"),
-        ("Transfer", status.transfer.state),
+        ("Transfer", _transfer(stored)),
         ("Receipt", status.transfer.receipt_id),
         ("Annotations", ", ".join(f"{key}={value}" for key, value in meta.annotations.items())),
     ]
@@ -134,6 +146,15 @@ def _last_restart(stored: ExamDelivery) -> str:
     return f", last {_time(restarts.last_at)} ({restarts.last_reason}{took})"
 
 
+def _transfer(stored: ExamDelivery) -> str:
+    transfer = stored.status.transfer
+    if transfer.validated_at is not None:
+        return f"{transfer.state}, validated {_time(transfer.validated_at)}"
+    if transfer.started_at is not None:
+        return f"{transfer.state}, begun {_time(transfer.started_at)}"
+    return transfer.state
+
+
 def _conditions(stored: ExamDelivery) -> Table:
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("CONDITION", "STATUS", "REASON", "SINCE"):
@@ -145,7 +166,7 @@ def _conditions(stored: ExamDelivery) -> Table:
             Text(condition.status, style=_style(condition)),
             condition.reason,
             condition.last_transition_time.strftime("%H:%M:%S"),
-            Text(condition.message),
+            Text(words(condition)),
         )
     return shown
 

@@ -4,7 +4,6 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.measure import Measurement
 
 from exam_contract.delivery import DISCARD_ANNOTATION, GROUP, ExamDelivery
 from examctl import console, manifests, object_views
@@ -165,12 +164,7 @@ def _existing(edge: EdgeApi, namespace: str, name: str) -> ExamDelivery:
 
 def _show_table(found: list[ExamDelivery], *, wide: bool) -> None:
     if found:
-        table = object_views.table(found, wide=wide)
-        # Never narrower than its content: a column cut short is no use to a pipe.
-        wide_enough = console.out.options.update(max_width=999)
-        measured = Measurement.get(console.out, wide_enough, table).maximum
-        console.out.width = max(console.out.width, measured)
-        console.out.print(table, crop=False)
+        console.show_table(object_views.table(found, wide=wide))
     else:
         console.err.print(
             "no deliveries; create one with `examctl apply -f examples/delivery.yaml`"
