@@ -4,6 +4,7 @@ They bring it up, build and load the images where something changed, and install
 missing is a failure that says how to get it, never a skip.
 """
 
+import zlib
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -51,9 +52,11 @@ def installed(api: Api, images: None) -> Installation:
 
 
 @pytest.fixture(scope="module")
-def namespace(installed: Installation, api: Api) -> Iterator[str]:
+def namespace(request: pytest.FixtureRequest, installed: Installation, api: Api) -> Iterator[str]:
     """A namespace for one module's deliveries; what tests leave in it is discarded."""
-    one = DELIVERY_NAMESPACES[1]
+    # By the module's name, so that two people who share a cluster rarely meet.
+    number = zlib.crc32(request.module.__name__.encode()) % (len(DELIVERY_NAMESPACES) - 1)
+    one = DELIVERY_NAMESPACES[1 + number]
     objects.discard_all(api, [one])
     yield one
     objects.discard_all(api, [one])
