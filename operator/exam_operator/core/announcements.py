@@ -7,7 +7,7 @@ from exam_contract.delivery import Condition, ExamDeliveryStatus, Phase
 
 _ALARMS = frozenset({Phase.RECOVERING, Phase.FAILED, Phase.ABORTED})
 _WATCHED = ("Degraded", "StorageReady", "WriterFenced", "PendingTemplate")
-_ON_THE_WAY = frozenset({"Opening"})
+_ON_THE_WAY = frozenset({"Opening", "Erased"})
 _BAD_WHEN = {"Degraded": "True", "StorageReady": "False", "WriterFenced": "True"}
 
 
