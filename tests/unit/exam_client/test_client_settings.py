@@ -48,7 +48,8 @@ def test_an_empty_variable_is_one_that_is_not_set(environment: pytest.MonkeyPatc
     for name in ("PUBLIC_TLS_DIR", "TLS_DIR", "ADVERTISED_ORIGIN", "SERVICE_TOKEN_FILE"):
         environment.setenv(PREFIX + name, "")
     settings = load_settings()
-    assert settings.tls_dir is settings.public_tls_dir is settings.advertised_origin is None
+    assert (settings.tls_dir, settings.public_tls_dir) == (None, None)
+    assert (settings.advertised_origin, settings.service_token_file) == (None, None)
 
 
 def test_a_public_pair_alone_is_refused(environment: pytest.MonkeyPatch) -> None:
