@@ -46,11 +46,13 @@ def documents() -> dict[Path, str]:
     policies = "---\n".join(_template(policy) for policy in admission_policies())
     return {
         ROOT / "crds" / "examdelivery.yaml": HEADER + _yaml(definition),
-        TEMPLATES / "crd.yaml": HEADER + _template(definition, _KEPT),
-        TEMPLATES / "admission-policies.yaml": (
-            f"{HEADER}{{{{- if .Values.admissionPolicies.enabled }}}}\n{policies}{{{{- end }}}}\n"
-        ),
+        TEMPLATES / "crd.yaml": _switched("crd.install", _template(definition, _KEPT)),
+        TEMPLATES / "admission-policies.yaml": _switched("admissionPolicies.enabled", policies),
     }
+
+
+def _switched(value: str, text: str) -> str:
+    return f"{HEADER}{{{{- if .Values.{value} }}}}\n{text}{{{{- end }}}}\n"
 
 
 def _template(manifest: dict[str, Any], notes: str = "") -> str:

@@ -23,11 +23,11 @@ from exam_contract.delivery import (
     ExamDelivery,
 )
 from exam_contract.delivery_rules import delete_allowed, effective_phase
+from exam_operator.core.names import DELIVERY_LABEL, SELECTOR
 
 FREE, UNKNOWN, REFUSED = 0, 1, 3
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PAGE = 200
-_VOLUMES = "app.kubernetes.io/managed-by=medxamion-operator"
 
 
 class Unanswered(Exception):
@@ -60,25 +60,28 @@ def reasons_against(api: httpx.Client, namespace: str) -> Iterator[str]:
     """What in the namespace still needs the operator, and what to do about each."""
     if _get(api, f"/api/v1/namespaces/{namespace}", {}) is None:
         return
-    served = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}"
-    known = set()
-    for document in _items(api, served, {}):
-        known.add(document["metadata"]["uid"])
-        reason = _delivery_reason(document)
-        if reason is not None:
-            yield f"{namespace}/{document['metadata']['name']}: {reason}"
     claims = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
-    for claim in _items(api, claims, {"labelSelector": _VOLUMES}):
-        owner = claim["metadata"].get("labels", {}).get("medxamion.io/delivery")
-        if FINALIZER in claim["metadata"].get("finalizers", []) and owner not in known:
-            yield (
-                f"{namespace}/{claim['metadata']['name']}: this volume holds untransferred data and"
-                f" its ExamDelivery is gone; to give the data up, remove the finalizer"
-                f" {FINALIZER}"
-            )
+    volumes = {
+        claim["metadata"]["labels"].get(DELIVERY_LABEL): claim["metadata"]["name"]
+        for claim in _items(api, claims, {"labelSelector": SELECTOR})
+        if FINALIZER in claim["metadata"].get("finalizers", [])
+    }
+    served = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}"
+    for document in _items(api, served, {}):
+        metadata = document["metadata"]
+        has_volume = volumes.pop(metadata["uid"], None) is not None
+        is_held = has_volume or FINALIZER in metadata.get("finalizers", [])
+        reason = _delivery_reason(document, is_held)
+        if reason is not None:
+            yield f"{namespace}/{metadata['name']}: {reason}"
+    for volume in volumes.values():
+        yield (
+            f"{namespace}/{volume}: this volume holds untransferred data and its ExamDelivery is"
+            f" gone; to give the data up, remove the finalizer {FINALIZER}"
+        )
 
 
-def _delivery_reason(document: dict[str, Any]) -> str | None:
+def _delivery_reason(document: dict[str, Any], is_held: bool) -> str | None:
     metadata = document["metadata"]
     try:
         stored = ExamDelivery.model_validate(document)
@@ -90,7 +93,7 @@ def _delivery_reason(document: dict[str, Any]) -> str | None:
             f"phase {phase}, {stored.status.counts.started} attempts, and the data was not"
             " transferred; let it finish (phase Validated)"
         )
-    if FINALIZER in metadata.get("finalizers", []):
+    if is_held:
         return (
             f"phase {phase}, and the operator still holds its volume; delete it"
             f" (kubectl -n {stored.metadata.namespace} delete exd {stored.metadata.name})"

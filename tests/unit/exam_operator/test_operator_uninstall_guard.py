@@ -70,17 +70,24 @@ def test_an_object_of_another_version_is_refused(capsys: pytest.CaptureFixture[s
 
 
 def test_a_volume_without_its_delivery_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    volume = {
-        "metadata": {
-            "name": f"exam-{UID}",
-            "labels": {"medxamion.io/delivery": UID},
-            "finalizers": [FINALIZER],
-        }
-    }
-
-    assert _judged([], volumes=[volume]) == uninstall_guard.REFUSED
+    assert _judged([], volumes=[_volume(FINALIZER)]) == uninstall_guard.REFUSED
     assert f"exams/exam-{UID}: this volume" in capsys.readouterr().err
-    assert _judged([_delivery("Validated")], volumes=[volume]) == uninstall_guard.FREE
+
+
+def test_a_volume_that_is_held_holds_its_delivery(capsys: pytest.CaptureFixture[str]) -> None:
+    """From the volume's first day, long before the object itself is held."""
+    held = _volume(FINALIZER)
+
+    assert _judged([_delivery("Prepared", started=0)], volumes=[held]) == uninstall_guard.REFUSED
+    said = capsys.readouterr().err
+    assert "exams/anatomy: phase Prepared" in said
+    assert "its ExamDelivery is gone" not in said
+
+
+def test_a_volume_that_waits_for_its_retention_needs_nobody() -> None:
+    handed_over = _volume("kubernetes.io/pvc-protection")
+
+    assert _judged([_delivery("Validated")], volumes=[handed_over]) == uninstall_guard.FREE
 
 
 def test_a_namespace_that_is_gone_needs_nobody() -> None:
@@ -152,6 +159,16 @@ def _delivery(phase: str, started: int = 1, name: str = "anatomy") -> Json:
     document["metadata"] |= {"namespace": "exams", "uid": UID}
     document["status"] = {"phase": phase, "counts": {"started": started}}
     return document
+
+
+def _volume(finalizer: str) -> Json:
+    return {
+        "metadata": {
+            "name": f"exam-{UID}",
+            "labels": {"medxamion.io/delivery": UID},
+            "finalizers": [finalizer],
+        }
+    }
 
 
 def _api(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.Client:
