@@ -56,11 +56,12 @@ def reached(
     cluster: Cluster, stored: ExamDelivery, keys: DeliveryKeys, address: str | None
 ) -> Iterator["ControlPort"]:
     """The control port, by a forwarded port of the pod or at an address that leads there."""
+    trusting = _trusting(keys.authority)
+    uid, namespace = stored.metadata.uid or "", stored.metadata.namespace
     with _way(cluster, stored, address) as place:
-        uid, namespace = stored.metadata.uid or "", stored.metadata.namespace
         with httpx.Client(
             base_url=f"https://{place}",
-            verify=_trusting(keys.authority),
+            verify=trusting,
             headers={"Authorization": f"Bearer {keys.control}"},
             timeout=_TIMEOUT,
             trust_env=False,
@@ -150,8 +151,8 @@ def _secret(cluster: Cluster, name: str, uid: str) -> dict[str, bytes]:
 def _trusting(authority: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cadata=authority)
-    except ssl.SSLError as error:
-        raise ExamctlError(f"ca.crt of the delivery is no certificate: {error.reason}") from error
+    except (ssl.SSLError, ValueError) as error:
+        raise ExamctlError("ca.crt of the delivery's Secret is no certificate") from error
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from examctl.errors import UnreachableError
 from examctl.kubectl.cluster import Cluster
 
 _FORWARDING = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+) ->")
-_SECONDS = 20.0
-_STOP_SECONDS = 5.0
+SECONDS = 20.0
+STOP_SECONDS = 5.0
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def forwarded(cluster: Cluster, pod: str, port: int) -> Iterator[str]:
 
 
 def _local_port(process: subprocess.Popen[bytes], pod: str) -> int:
-    deadline, said = time.monotonic() + _SECONDS, b""
+    deadline, said = time.monotonic() + SECONDS, b""
     out = _pipe(process.stdout)
     while (left := deadline - time.monotonic()) > 0:
         readable, _, _ = select.select([out], [], [], left)
@@ -65,7 +65,7 @@ def _local_port(process: subprocess.Popen[bytes], pod: str) -> int:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(_STOP_SECONDS)
+        process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
 

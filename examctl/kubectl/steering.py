@@ -36,7 +36,7 @@ TimeoutOption = Annotated[
         help="Seconds to wait until it is carried out; 0 only asks. What was asked stays asked.",
     ),
 ]
-_HOLD_SECONDS = 5.0
+HOLD_SECONDS = 5.0
 """A condition that is there before the request may be that of the opposite request before it."""
 
 
@@ -63,7 +63,7 @@ def fence(
     cluster = Cluster.connect(kubeconfig, context, namespace)
     before = _open_to_requests(cluster, name)
     cluster.annotate(Kind.DELIVERY, name, {FENCE_ANNOTATION: "true"})
-    hold = 0 if fence_asked(before) else _HOLD_SECONDS
+    hold = 0 if fence_asked(before) else HOLD_SECONDS
     stored = _carried_out(cluster, before, _fenced, "the fence is asked for", timeout, hold)
     _show_fence("fence", stored, output, asked=True)
 
@@ -80,7 +80,7 @@ def unfence(
     cluster = Cluster.connect(kubeconfig, context, namespace)
     before = _open_to_requests(cluster, name)
     cluster.annotate(Kind.DELIVERY, name, {FENCE_ANNOTATION: None})
-    hold = _HOLD_SECONDS if fence_asked(before) else 0
+    hold = HOLD_SECONDS if fence_asked(before) else 0
     stored = _carried_out(cluster, before, _unfenced, "the fence is taken away", timeout, hold)
     _show_fence("unfence", stored, output, asked=False)
 
