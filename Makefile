@@ -8,7 +8,7 @@ ARGS ?=
 # compiled anew comes back seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo demo-samples test check bench coverage cluster-up cluster-down test-cluster lock format clean
+.PHONY: help demo demo-samples demo-cluster test check bench coverage cluster-up cluster-down test-cluster lock format clean
 
 help: ## List the targets
 	@echo 'MedXamion: make TARGET [ARGS="..."]'
@@ -42,6 +42,9 @@ cluster-down: ## Take away what cluster-up made
 
 test-cluster: $(READY) ## The tests that need a real cluster (ARGS go to pytest)
 	@$(PY) -m pytest tests/cluster $(ARGS)
+
+demo-cluster: $(READY) ## The demo on a real cluster, a pod deleted in the middle (ARGS=--exit)
+	@$(PY) -m tests.support.cluster.demo $(ARGS)
 
 lock: $(READY) ## Recompile requirements/*.lock (ARGS=--upgrade for newer versions)
 	@scripts/lock.sh $(ARGS)

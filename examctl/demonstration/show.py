@@ -42,7 +42,7 @@ def _figures(report: dict[str, Any]) -> Table:
 
 
 def _crashes(report: dict[str, Any]) -> Table:
-    table = Table(title="crashes (SIGKILL)", title_justify="left", box=None, padding=(0, 2))
+    table = Table(title="crashes", title_justify="left", box=None, padding=(0, 2))
     table.add_column("what")
     table.add_column("in flight", justify="right")
     table.add_column("back after", justify="right")
