@@ -23,7 +23,8 @@ from examctl.errors import ExamctlError, RefusedError, UnreachableError, Unreada
 from examctl.kubectl.cluster import Cluster, Json, Kind
 from examctl.kubectl.forwarding import forwarded
 
-_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+_TIMEOUT = httpx.Timeout(300.0, connect=10.0)
+"""A large file is copied and checked before the first byte of its backup comes."""
 _ADDRESS = re.compile(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")
 
 
@@ -58,15 +59,17 @@ def reached(
     """The control port, by a forwarded port of the pod or at an address that leads there."""
     trusting = _trusting(keys.authority)
     uid, namespace = stored.metadata.uid or "", stored.metadata.namespace
-    with _way(cluster, stored, address) as place:
-        with httpx.Client(
+    with (
+        _way(cluster, stored, address) as place,
+        httpx.Client(
             base_url=f"https://{place}",
             verify=trusting,
             headers={"Authorization": f"Bearer {keys.control}"},
             timeout=_TIMEOUT,
             trust_env=False,
-        ) as http:
-            yield ControlPort(http, names.dns_name(uid, namespace))
+        ) as http,
+    ):
+        yield ControlPort(http, names.dns_name(uid, namespace))
 
 
 class ControlPort:
