@@ -50,8 +50,9 @@ _ACTIONS = {
     "SecretNotReady": "`kubectl get secret exam-{uid} -n {namespace}` shows whether it is there",
     "StartedAnew": "put the right volume back, then " + _RESTART,
     "StorageFull": "let the volume claim exam-{uid} grow; reading goes on meanwhile",
-    "StorageLost": f"put volume and Secret back, then {_RESTART}. To give the data up for good,"
-    " `kubectl annotate examdelivery {name} -n {namespace} " + DISCARD_ANNOTATION + "={uid}`",
+    "StorageLost": "do not restart it while it runs: what it holds is all there is. Put the volume"
+    " or the Secret back. To give the data up for good: `kubectl annotate examdelivery {name}"
+    " -n {namespace} " + DISCARD_ANNOTATION + "={uid}`",
     "StorageNotReady": _CLAIM,
     "TooManyRestarts": "`kubectl logs exam-{uid} -n {namespace} --previous` says why it ends",
     "TransferLate": "see to the coordinator and its database; the transfer is tried on and on",
