@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import hypothesis
 import pytest
@@ -18,8 +18,15 @@ from tests.support import chromium, postgres
 
 T = TypeVar("T")
 
-# A slow machine is no failure: times belong to bench/.
-hypothesis.settings.register_profile("medxamion", deadline=None, print_blob=True)
+# A slow machine is no failure: times belong to bench/. The gate tries the same examples each time,
+# so that what fails there was broken by the change; --hypothesis-profile=explore draws new ones.
+PATIENT: dict[str, Any] = {
+    "deadline": None,
+    "print_blob": True,
+    "suppress_health_check": [hypothesis.HealthCheck.too_slow],
+}
+hypothesis.settings.register_profile("medxamion", derandomize=True, **PATIENT)
+hypothesis.settings.register_profile("explore", **PATIENT)
 hypothesis.settings.load_profile("medxamion")
 
 

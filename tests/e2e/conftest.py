@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support import chromium
 from tests.support.exam_hall import Hall, Seat, open_hall
 from tests.support.sitting import Profile, start_button
+from tests.support.waiting import PATIENCE_SECONDS
+
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,6 @@ def browser(chromium_path: Path) -> Iterator[Browser]:
 def profile(browser: Browser) -> Iterator[Profile]:
     """Any script error, console error or violated content policy fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
-    context.set_default_timeout(10_000)
     profile = Profile(context)
     yield profile
     context.close()

@@ -230,8 +230,8 @@ def test_typing_without_a_rest_is_saved_within_a_second(page: Page, exam: Seat) 
     field = page.get_by_label("Your answer")
     field.focus()
     page.keyboard.type("x" * 60, delay=40)
-    assert exam.revisions(page.context)["6"] >= 2
     until(lambda: exam.stored(page.context) == {"6": "x" * 60})
+    assert exam.revisions(page.context)["6"] >= 2, "the first of them while it was typed"
 
 
 def test_an_answer_stored_elsewhere_is_shown_and_said(page: Page, exam: Seat) -> None:

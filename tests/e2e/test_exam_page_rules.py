@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support import loopback
 from tests.support.exam_hall import Hall, Seat, open_hall
 from tests.support.sitting import (
     Profile,
@@ -55,7 +55,7 @@ def test_at_the_deadline_the_page_locks_and_hands_in(profile: Profile, hall: Hal
     expect(message(page, "seconds left")).to_be_visible()
     go_to(page, 5)
     page.get_by_label("Your answer (a few words)").fill("fibrillation")
-    expect(page.get_by_role("heading", name="Your time is over")).to_be_focused(timeout=8_000)
+    expect(page.get_by_role("heading", name="Your time is over")).to_be_focused()
     assert page.get_by_label("Your answer (a few words)").count() == 0
     expect(page.get_by_role("heading", name="Your time was over")).to_be_visible()
     page.locator(".receipt-code").wait_for()
@@ -135,7 +135,7 @@ def coordinator_away(hall: Hall) -> Iterator[None]:
     hall.rig.coordinator.stop()
 
     def reachable() -> bool:
-        reply = httpx.get(f"{hall.rig.client.url}/exam/info")
+        reply = loopback.get(f"{hall.rig.client.url}/exam/info")
         return bool(reply.json()["coordinator_reachable"])
 
     until(lambda: not reachable(), what="the coordinator to be missed")

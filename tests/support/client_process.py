@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -18,10 +19,11 @@ import httpx
 from exam_contract.bundle import Bundle
 from exam_contract.control import ClientStatus, Mode
 from tests.support import authority as authorities
+from tests.support import loopback, ports
 from tests.support.authority import Authority
 from tests.support.certificates import Issuer
 from tests.support.fake_coordinator import FakeCoordinator
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -40,12 +42,12 @@ class ClientProcess:
     extra: dict[str, str] = field(default_factory=dict)
     issuer: Issuer | None = None
     """With one, both ports speak https with its certificate."""
-    verify: ssl.SSLContext | bool = True
+    verify: ssl.SSLContext = loopback.NO_AUTHORITIES
     prefix: list[str] = field(default_factory=list)
     """Put before the command, for example ``taskset -c 0``."""
     process: subprocess.Popen[bytes] | None = None
-    port: int = 0
-    control_port: int = 0
+    port: int = field(default_factory=ports.one)
+    control_port: int = field(default_factory=ports.one)
 
     def __post_init__(self) -> None:
         self.control_key = secrets.token_hex(16)
@@ -77,6 +79,10 @@ class ClientProcess:
     def log_path(self) -> Path:
         return self.folder / "exam-client.log"
 
+    def dial(self) -> socket.socket:
+        """A bare connection to the participants' port."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_SECONDS)
+
     def environment(self) -> dict[str, str]:
         settings = {
             "DELIVERY_ID": str(self.delivery_id),
@@ -106,12 +112,12 @@ class ClientProcess:
             )
         return self
 
-    def start(self, *, seconds: float = 20) -> "ClientProcess":
-        """Start, and wait until it serves; it keeps its ports from then on."""
+    def start(self) -> "ClientProcess":
+        """Start, and wait until it serves."""
         self.launch()
-        serving = until(self._serving, seconds=seconds, what=f"the exam-client ({self.log_path})")
+        serving = until(self._serving, what=f"the exam-client ({self.log_path})")
         assert serving is not None
-        self.port, self.control_port = serving["port"], serving["control_port"]
+        assert (serving["port"], serving["control_port"]) == (self.port, self.control_port)
         return self
 
     def start_ready(self, *, mode: Mode | None = Mode.RUN, bundle: Bundle) -> "ClientProcess":
@@ -126,7 +132,7 @@ class ClientProcess:
         return self.probe("ready").status_code == 200
 
     def probe(self, name: str) -> httpx.Response:
-        return httpx.get(f"{self.control_url}/healthz/{name}", verify=self.verify)
+        return loopback.get(f"{self.control_url}/healthz/{name}", verify=self.verify)
 
     def log_text(self) -> str:
         with self.log_path.open("rb") as log:
@@ -134,7 +140,7 @@ class ClientProcess:
             return log.read().decode()
 
     def status(self) -> ClientStatus:
-        reply = httpx.get(
+        reply = loopback.get(
             f"{self.control_url}/status", headers=self.control_headers, verify=self.verify
         )
         assert reply.status_code == 200, reply.text
@@ -152,11 +158,10 @@ class ClientProcess:
             "window": bundle.window.model_dump(mode="json"),
             "time_limit_seconds": bundle.time_limit_seconds,
         }
-        return httpx.put(
+        return loopback.put(
             f"{self.control_url}/desired",
             json=body | members,
             headers=self.control_headers,
-            timeout=30,
             verify=self.verify,
         )
 
@@ -164,17 +169,17 @@ class ClientProcess:
         """SIGKILL, and wait for the end."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=PATIENCE_SECONDS)
 
-    def terminate(self, *, seconds: float = 15) -> int:
+    def terminate(self, *, seconds: float = PATIENCE_SECONDS) -> int:
         """SIGTERM; the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=seconds)
 
-    def ended(self, *, seconds: float = 15) -> int:
+    def ended(self) -> int:
         assert self.process is not None
-        return self.process.wait(timeout=seconds)
+        return self.process.wait(timeout=PATIENCE_SECONDS)
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -204,7 +209,7 @@ class Sitter:
     def sign_in(self, token: str | None = None) -> httpx.Response:
         uid = self.client.uid
         token = token or self.client.authority.participant_token(uid, self.participant_id)
-        reply = httpx.get(
+        reply = loopback.get(
             f"{self.client.url}/exam/start",
             params={"device_id": self.device_id},
             headers={"Authorization": f"Bearer {token}", "X-Session-Transport": "bearer"},
@@ -228,12 +233,12 @@ class Sitter:
         return {"Authorization": f"Bearer {self.session}"}
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(
+        return loopback.get(
             f"{self.client.url}{path}", headers=self.headers, verify=self.client.verify
         )
 
     def post(self, path: str, body: Any) -> httpx.Response:
-        return httpx.post(
+        return loopback.post(
             f"{self.client.url}{path}",
             json=body,
             headers=self.headers,

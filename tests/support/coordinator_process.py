@@ -4,19 +4,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from socket import socket
 
 import httpx
 
+from tests.support import loopback
 from tests.support.waiting import until
-
-
-def free_port() -> int:
-    with closing(socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager
@@ -51,8 +45,8 @@ def until_ready(metrics_port: int) -> None:
 
     def ready() -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{metrics_port}/readyz").status_code == 200
+            return loopback.get(f"http://127.0.0.1:{metrics_port}/readyz").status_code == 200
         except httpx.TransportError:
             return False
 
-    until(ready, seconds=60, what="the coordinator's start")
+    until(ready, what="the coordinator's start")

@@ -52,7 +52,6 @@ class People:
         context = self.browser.new_context(
             **{"viewport": viewport, "storage_state": state, "locale": "en-GB", **options}
         )
-        context.set_default_timeout(8_000)
         self.opened.append(Staff(self.world, context))
         return self.opened[-1]
 

@@ -20,12 +20,12 @@ from tests.support import exams
 from tests.support.coordinator_rig import Delivery, Rig, coordinator_rig
 from tests.support.final_results import hand_over
 from tests.support.simulated_client import SimulatedClient
+from tests.support.waiting import PATIENCE_SECONDS
 
 T = TypeVar("T")
 Json = dict[str, Any]
 RUNNING_SIZE, COMPLETE_SIZE = 40, 24
 PASSWORD = "correct horse battery"
-_STEP_SECONDS = 30.0
 
 
 @dataclass
@@ -40,7 +40,7 @@ class World:
     client: SimulatedClient
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(_STEP_SECONDS)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE_SECONDS)
 
     def account(self, username: str, *grants: tuple[str, str | None]) -> None:
         """A staff account with the one password of these tests."""
@@ -101,13 +101,13 @@ def dashboard_world(dsn: str, folder: Path) -> Iterator[World]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert started.wait(_STEP_SECONDS), "the coordinator did not start"
+    assert started.wait(PATIENCE_SECONDS), "the coordinator did not start"
     world = worlds[0]
     if isinstance(world, BaseException):
         raise world
     yield world
     world.loop.call_soon_threadsafe(stopped[0].set)
-    thread.join(_STEP_SECONDS)
+    thread.join(PATIENCE_SECONDS)
     failed = [outcome for outcome in worlds if isinstance(outcome, BaseException)]
     assert failed == []
 

@@ -11,19 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 from playwright.sync_api import BrowserContext
 
 from exam_contract.actions import ActionOutcome
 from exam_contract.bundle import Bundle
 from exam_contract.keys import ExamDocument
-from tests.support import authority, page_exam
+from tests.support import authority, loopback, page_exam
 from tests.support.client_process import Rig, Sitter, rig
 
 Json = dict[str, Any]
 SEATS = 40
 SHORT_SEATS = 2
-SHORT_SECONDS = 7
+SHORT_SECONDS = 15
 """The last seats have a few seconds of time; the others' accommodation makes it an hour."""
 
 
@@ -77,7 +76,7 @@ class Seat:
     def take_over(self) -> None:
         """Move the exam to another device by the code printed for it."""
         client = self.hall.rig.client
-        reply = httpx.post(
+        reply = loopback.post(
             f"{self.url}/exam/takeover",
             json={"code": self.takeover_code, "device_id": uuid.uuid4().hex},
             headers={
@@ -124,7 +123,7 @@ class Seat:
     def _act(self, **members: object) -> None:
         whom = {"actor": "staff:1", "reason": "a test", "participant_ids": [self.participant_id]}
         token = self.hall.rig.client.authority.service_token(self.uid)
-        reply = httpx.post(
+        reply = loopback.post(
             f"{self.url}/api/actions",
             json={"action_id": str(uuid.uuid4())} | whom | members,
             headers={"Authorization": f"Bearer {token}"},

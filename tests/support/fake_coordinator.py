@@ -25,8 +25,9 @@ from exam_contract.merkle import merkle_root
 from exam_contract.problems import ProblemCode, problem
 from exam_contract.results import ROW_MODELS, Manifest, Receipt, Row, manifest_digest
 from exam_contract.trust import RECEIPT_CONTEXT, Signed
+from tests.support import ports
 from tests.support.authority import Authority
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 Json = dict[str, Any]
 
@@ -68,6 +69,7 @@ class FakeCoordinator:
         return len(self.events)
 
     def start(self) -> "FakeCoordinator":
+        self.port = self.port or ports.one()
         tls = self.tls
         config = uvicorn.Config(
             self._app(),
@@ -83,14 +85,13 @@ class FakeCoordinator:
         self._thread.start()
         server = self._server
         until(lambda: server.started, what="the fake coordinator")
-        self.port = server.servers[0].sockets[0].getsockname()[1]
         return self
 
     def stop(self) -> None:
         """Gone from the network; what arrived is kept, ``start`` brings it back on its port."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = self._server.force_exit = True
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=PATIENCE_SECONDS)
             self._server = None
 
     def rewind(self, through: int) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 import httpx
 
 from exam_contract.results import Row
+from tests.support import loopback
 from tests.support.client_process import Rig, Sitter
+from tests.support.waiting import PATIENCE_SECONDS
 
 Json = dict[str, Any]
+_REPLY_SECONDS = 10.0  # then the command is sent again
 
 
 @dataclass
@@ -52,7 +55,7 @@ class Load:
         """No new commands; what is under way gets its reply first."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(timeout=30)
+            thread.join(timeout=PATIENCE_SECONDS)
             assert not thread.is_alive(), "a participant never got a reply"
         return self.ledger
 
@@ -62,7 +65,7 @@ class Load:
 
     def _sit(self, sitter: Sitter) -> None:
         verify = self._rig.client.verify
-        with httpx.Client(headers=sitter.headers, timeout=5, verify=verify) as http:
+        with loopback.Client(headers=sitter.headers, timeout=_REPLY_SECONDS, verify=verify) as http:
             number = 0
             while not self._stop.is_set():
                 question = self._questions[number % len(self._questions)]

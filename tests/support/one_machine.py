@@ -5,7 +5,6 @@ import io
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from exam_operator.local.kernel import identify
 from exam_operator.local.records import ClientRecord
 from examctl import main
 from examctl.runtime import Runtime
-from tests.support import authority, deliveries
+from tests.support import authority, deliveries, loopback, ports
 from tests.support.waiting import until
 
 
@@ -67,7 +66,7 @@ class OneMachine:
         return [
             *("--port", str(base), "--internal-port", str(base + 1)),
             *("--metrics-port", str(base + 2), "--edge-port", str(base + 3)),
-            *("--client-ports", f"{base + 10}-{base + 19}"),
+            *("--client-ports", f"{base + ports.CLIENTS.start}-{base + ports.CLIENTS[-1]}"),
         ]
 
     def up(self) -> dict[str, Any]:
@@ -102,12 +101,12 @@ class OneMachine:
         headers = {"Authorization": f"Bearer {runtime.edge_token}"}
 
         def look() -> ExamDelivery | None:
-            reply = httpx.get(f"{url}/{name}", headers=headers, trust_env=False)
+            reply = loopback.get(f"{url}/{name}", headers=headers)
             stored = ExamDelivery.model_validate(reply.json())
             there = stored.status.phase is phase and stored.status.epoch > above_epoch
             return stored if there else None
 
-        found = until(look, seconds=60, what=f"{name} to be {phase}")
+        found = until(look, what=f"{name} to be {phase}")
         assert found is not None
         return found
 
@@ -123,21 +122,20 @@ class OneMachine:
             names = file.readline().strip().split(",")
             row = dict(zip(names, file.readline().strip().split(","), strict=False))
         token = (
-            httpx.post(
+            loopback.post(
                 f"{self.runtime.coordinator_url}/api/participant/sign-in",
                 json={
                     "delivery_id": stored.status.delivery_id,
                     "identifier": row["identifier"],
                     "access_code": row["access_code"],
                 },
-                trust_env=False,
             )
             .raise_for_status()
             .json()["token"]
         )
         public = stored.status.endpoint.public
         assert public is not None
-        with httpx.Client(base_url=public, trust_env=False, timeout=10) as http:
+        with loopback.Client(base_url=public) as http:
             reply = http.get(
                 "/exam/start",
                 params={"device_id": "device-of-this-test"},
@@ -179,17 +177,10 @@ def one_machine(home: Path) -> Iterator[OneMachine]:
         for name, value in os.environ.items()
         if name not in ("DATABASE_URL", "MEDXAMION_URL")
     }
-    machine = OneMachine(home, _free_base(), {**environment, "MEDXAMION_HOME": str(home)})
-    try:
-        yield machine
-    finally:
-        if home.is_dir():
-            machine.ok("down")
-
-
-def _free_base() -> int:
-    """Thirty ports in a row (and the control ports a thousand above) that look unused."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return 12_000 + port % 300 * 30
+    with ports.block() as base:
+        machine = OneMachine(home, base, {**environment, "MEDXAMION_HOME": str(home)})
+        try:
+            yield machine
+        finally:
+            if home.is_dir():
+                machine.ok("down")

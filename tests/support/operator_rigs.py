@@ -5,7 +5,6 @@ import contextlib
 import functools
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +16,7 @@ from exam_contract.delivery import API_VERSION, ExamDelivery, ExamDeliveryStatus
 from exam_operator.local.records import ClientRecord
 from exam_operator.local.service import LocalOperator, listen, local_operator
 from exam_operator.settings import LocalSettings
-from tests.support import deliveries
+from tests.support import deliveries, loopback, ports
 from tests.support.operator_scenarios import Check
 from tests.support.pretend_client import COMMAND, SPARE_COMMAND, wish
 from tests.support.pretend_coordinator import PretendCoordinator
@@ -78,7 +77,7 @@ class SimulatedRig:
 class ProcessRig:
     """The real process edge with its loopback API, and a pretended exam-client as a process."""
 
-    def __init__(self, home: Path, coordinator: PretendCoordinator, ports: tuple[int, int]) -> None:
+    def __init__(self, home: Path, coordinator: PretendCoordinator, base: int) -> None:
         self.home, self.fake = home, coordinator
         (home / "operator.key").write_text(coordinator.key)
         (home / "local.token").write_text(TOKEN)
@@ -87,13 +86,13 @@ class ProcessRig:
             coordinator_url=coordinator.url,
             operator_key_file=home / "operator.key",
             token_file=home / "local.token",
-            first_client_port=ports[0],
-            last_client_port=ports[1],
+            first_client_port=base + ports.CLIENTS.start,
+            last_client_port=base + ports.CLIENTS[-1],
             client_command=COMMAND,
             spare_command=SPARE_COMMAND,
         )
         self.operator: LocalOperator | None = None
-        self.port = 0
+        self.port = base
         self._stop = asyncio.Event()
         self._ended = asyncio.Event()
         self._restarts: asyncio.Queue[asyncio.Event] = asyncio.Queue(4)
@@ -103,7 +102,6 @@ class ProcessRig:
         while True:
             self._stop, up = asyncio.Event(), await self._restarts.get()
             with contextlib.closing(listen("127.0.0.1", self.port)) as listener:
-                self.port = listener.getsockname()[1]
                 async with local_operator(self.settings) as operator:
                     self.operator = operator
                     up.set()
@@ -133,7 +131,7 @@ class ProcessRig:
     ) -> httpx.Response:
         base = f"http://127.0.0.1:{self.port}/apis/{API_VERSION}/namespaces/default/examdeliveries"
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+        async with loopback.AsyncClient() as http:
             return await http.request(
                 method, base + path, json=body, content=content, headers=headers
             )
@@ -165,7 +163,7 @@ class ProcessRig:
             status = await self.status()
             return status if check(status) else None
 
-        found = await until_async(checked, seconds=30, what=what)
+        found = await until_async(checked, what=what)
         assert found is not None
         return found
 
@@ -237,26 +235,19 @@ class ProcessRig:
 async def process_rig(home: Path) -> AsyncIterator[ProcessRig]:
     """A rig whose operator runs, and nothing of which runs on afterwards."""
     coordinator = await asyncio.to_thread(PretendCoordinator().start)
-    rig = ProcessRig(home, coordinator, free_ports())
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(rig.run())
-            await rig.start_operator()
-            try:
-                yield rig
-            finally:
-                running.cancel()
-    finally:
-        rig.end_all()
-        await asyncio.to_thread(coordinator.stop)
-
-
-def free_ports() -> tuple[int, int]:
-    """A small range of ports that nobody uses, with the control ports above it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        first = 20_000 + probe.getsockname()[1] % 9_000
-    return first, first + 9
+    with ports.block() as base:
+        rig = ProcessRig(home, coordinator, base)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(rig.run())
+                await rig.start_operator()
+                try:
+                    yield rig
+                finally:
+                    running.cancel()
+        finally:
+            rig.end_all()
+            await asyncio.to_thread(coordinator.stop)
 
 
 def _is_gone(record: ClientRecord) -> bool:

@@ -11,9 +11,10 @@ from starlette.routing import Route
 
 from exam_contract.registration import DeliveryRegistration, RegistrationReply
 from exam_contract.results import Receipt
+from tests.support import ports
 from tests.support.authority import Authority
 from tests.support.receipts import signer
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 
 @dataclass
@@ -34,6 +35,7 @@ class PretendCoordinator:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> "PretendCoordinator":
+        self.port = self.port or ports.one()
         config = uvicorn.Config(
             self._app(), port=self.port, log_level="critical", lifespan="off", ws="none"
         )
@@ -41,14 +43,13 @@ class PretendCoordinator:
         self._thread = threading.Thread(target=server.run, daemon=True)
         self._thread.start()
         until(lambda: server.started, what="the pretended coordinator")
-        self.port = server.servers[0].sockets[0].getsockname()[1]
         return self
 
     def stop(self) -> None:
         """Gone from the network; ``start`` brings it back on its port."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = self._server.force_exit = True
-            self._thread.join(10)
+            self._thread.join(PATIENCE_SECONDS)
             self._server = self._thread = None
 
     def _app(self) -> Starlette:

@@ -12,14 +12,15 @@ from exam_contract.progress import LiveProgress
 from tests.support.coordinator_rig import Delivery, Rig, coordinator_rig
 from tests.support.coordinator_transfer import sat_delivery
 from tests.support.fake_exam_client import FakeExamClient
-from tests.support.waiting import until_async
+from tests.support.waiting import PATIENCE_SECONDS, until_async
 
 
 @pytest.fixture
 async def rig(pg_dsn: str, tmp_path: Path) -> AsyncIterator[Rig]:
-    """Probes often, so that health is seen to change."""
-    quick = {"probe_seconds": 0.1, "live_timeout_seconds": 1.0}
-    async with coordinator_rig(pg_dsn, tmp_path, **quick) as opened:
+    """Probes often, so that health is seen to change; keeps figures for as long as a test lasts,
+    and waits for an exam-client however busy the machine is."""
+    times = {"probe_seconds": 0.1, "live_cache_seconds": 600.0, "live_timeout_seconds": 60.0}
+    async with coordinator_rig(pg_dsn, tmp_path, **times) as opened:
         yield opened
 
 
@@ -78,11 +79,12 @@ async def test_a_broken_exam_client_leaves_the_last_known_state_with_its_reason(
 
 
 async def test_an_exam_client_that_hangs_does_not_hang_the_dashboard(
-    rig: Rig, client: tuple[FakeExamClient, str]
+    pg_dsn: str, tmp_path: Path, client: tuple[FakeExamClient, str]
 ) -> None:
-    delivery = await reachable(rig, client)
-    client[0].delay = 30.0
-    found = await live(rig, delivery)
+    async with coordinator_rig(pg_dsn, tmp_path, live_timeout_seconds=0.5) as rig:
+        delivery = await reachable(rig, client)
+        client[0].delay = 2 * PATIENCE_SECONDS
+        found = await live(rig, delivery)
     assert (found.source, found.reason) == (
         "last_known",
         "the exam-client took too long to answer",

@@ -4,14 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.core.result import Ok
 
 from exam_contract.problems import Problem
-from tests.support.coordinator_process import free_port, process, until_ready
+from tests.support import loopback, ports
+from tests.support.coordinator_process import process, until_ready
+from tests.support.waiting import PATIENCE_SECONDS
 
 _EXAMPLES = 4
 # Kept for people who are signed in: cases with the token of an admin reach behind every door.
@@ -20,23 +21,23 @@ _TOKEN = "t" * 32
 
 @pytest.mark.parametrize("door", ["PORT", "INTERNAL_PORT"])
 def test_generated_requests_get_a_reply_that_fits(tmp_path: Path, pg_dsn: str, door: str) -> None:
-    ports = {"PORT": free_port(), "INTERNAL_PORT": free_port(), "METRICS_PORT": free_port()}
+    doors = {name: ports.one() for name in ("PORT", "INTERNAL_PORT", "METRICS_PORT")}
     for name in ("cli.token", "operator.key"):
         (tmp_path / name).write_text(_TOKEN)
     places = {
         "CLI_TOKEN_FILE": str(tmp_path / "cli.token"),
         "OPERATOR_KEY_FILE": str(tmp_path / "operator.key"),
     }
-    numbers = {name: str(port) for name, port in ports.items()}
+    numbers = {name: str(port) for name, port in doors.items()}
     with process(tmp_path, pg_dsn, **numbers, **places):
-        until_ready(ports["METRICS_PORT"])
-        base = f"http://127.0.0.1:{ports[door]}"
+        until_ready(doors["METRICS_PORT"])
+        base = f"http://127.0.0.1:{doors[door]}"
         headers = {
             "Authorization": f"Bearer {_TOKEN}",
             "X-Delivery-Uid": "unknown",
             "X-Pod-Uid": "pid:1",
         }
-        document = httpx.get(f"{base}/openapi.json", headers=headers).json()
+        document = loopback.get(f"{base}/openapi.json", headers=headers).json()
         broken = try_all(document, base, headers)
     assert broken == []
 
@@ -59,7 +60,7 @@ def try_all(document: dict[str, object], base: str, headers: dict[str, str]) -> 
             suppress_health_check=list(HealthCheck),
         )
         def attempt(case: Any) -> None:
-            reply = case.call(base_url=base, headers=headers, timeout=20)
+            reply = case.call(base_url=base, headers=headers, timeout=PATIENCE_SECONDS)
             wrong = judge(reply.status_code, reply.headers, reply.content)
             if wrong:
                 broken.append(f"{case.method} {case.formatted_path}: {wrong}")

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from coordinator.app import create_public_app
 from tests.support.coordinator_rig import Delivery, Rig, coordinator_rig, counted_statements
 from tests.support.served import served
-from tests.support.waiting import until_async
+from tests.support.waiting import PATIENCE_SECONDS, until_async
 
 Json = dict[str, Any]
 
@@ -37,7 +37,7 @@ async def socket(
 
 async def message(opened: ClientConnection, kind: str) -> Json:
     """The next message of that kind."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             received = json.loads(await opened.recv())
             if received["type"] == kind:
@@ -127,7 +127,8 @@ async def test_a_lost_notice_is_healed_by_the_sweep(pg_dsn: str, tmp_path: Path)
 
 
 async def test_nothing_polls_the_database(pg_dsn: str, tmp_path: Path) -> None:
-    quick = {"ping_seconds": 0.2, "probe_seconds": 0.1}
+    # The sweep looks on purpose, and has a test of its own.
+    quick = {"ping_seconds": 1.0, "probe_seconds": 0.1, "sweep_seconds": 3600.0}
     async with (
         coordinator_rig(pg_dsn, tmp_path, **quick) as rig,
         served(create_public_app(rig.runtime)) as address,
@@ -139,7 +140,7 @@ async def test_nothing_polls_the_database(pg_dsn: str, tmp_path: Path) -> None:
                 await message(opened, "snapshot")
             await _quiet(rig)
             with counted_statements(rig) as idle:
-                for _ in range(5):  # a second of pings and probes
+                for _ in range(2):  # seconds of pings and probes
                     for opened in (one, two):
                         await message(opened, "ping")
                         await opened.send('{"type": "pong"}')
@@ -158,7 +159,7 @@ async def _quiet(rig: Rig) -> None:
 
     async def nothing_due() -> bool:
         with counted_statements(rig) as statements:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.25)
         return statements == []
 
     await until_async(nothing_due, what="statements to cease")
@@ -221,7 +222,7 @@ async def test_another_exams_delivery_is_refused_and_roles_end_sockets(
 
 
 async def _drain(opened: ClientConnection) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             await opened.recv()
 

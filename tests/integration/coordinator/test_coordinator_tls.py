@@ -17,8 +17,9 @@ from coordinator.adapters.exam_clients import ExamClients
 from coordinator.adapters.server_tls import ServerTls
 from coordinator.adapters.trusted_http import TrustedHttp
 from coordinator.errors import ClientUnreachable, StartFailed
+from tests.support import loopback, ports
 from tests.support.certificates import Issuer, shown
-from tests.support.coordinator_process import free_port, process, until_ready
+from tests.support.coordinator_process import process, until_ready
 from tests.support.coordinator_rig import coordinator_rig
 from tests.support.served import served
 from tests.support.waiting import until
@@ -186,8 +187,8 @@ def test_the_process_serves_both_doors_by_tls_and_its_probes_without(
 ) -> None:
     issuer = Issuer()
     issuer.folder(tmp_path / "tls")
-    ports = {name: free_port() for name in ("PORT", "INTERNAL_PORT", "METRICS_PORT")}
-    settings = {name: str(port) for name, port in ports.items()}
+    doors = {name: ports.one() for name in ("PORT", "INTERNAL_PORT", "METRICS_PORT")}
+    settings = {name: str(port) for name, port in doors.items()}
     with process(
         tmp_path,
         pg_dsn,
@@ -196,30 +197,29 @@ def test_the_process_serves_both_doors_by_tls_and_its_probes_without(
         HOST="0.0.0.0",  # noqa: S104 -- as in a pod
         **settings,
     ):
-        until_ready(ports["METRICS_PORT"])
+        until_ready(doors["METRICS_PORT"])
         with httpx.Client(verify=issuer.trusting()) as client:
-            page = client.get(f"https://localhost:{ports['PORT']}/sign-in")
+            page = client.get(f"https://localhost:{doors['PORT']}/sign-in")
             assert page.status_code == 200
             assert page.headers["strict-transport-security"] == "max-age=31536000"
-            inside = client.get(f"https://127.0.0.1:{ports['INTERNAL_PORT']}/healthz")
+            inside = client.get(f"https://127.0.0.1:{doors['INTERNAL_PORT']}/healthz")
             assert inside.status_code == 200
         with pytest.raises(httpx.TransportError):
-            httpx.get(f"http://127.0.0.1:{ports['PORT']}/sign-in")
-        before = shown(("127.0.0.1", ports["PORT"])).serial_number
+            loopback.get(f"http://127.0.0.1:{doors['PORT']}/sign-in")
+        before = shown(("127.0.0.1", doors["PORT"])).serial_number
         renewed = issuer.folder(tmp_path / "tls").serial_number
         assert before != renewed
         until(
-            lambda: shown(("127.0.0.1", ports["PORT"])).serial_number == renewed,
-            seconds=30,
+            lambda: shown(("127.0.0.1", doors["PORT"])).serial_number == renewed,
             what="the renewed certificate",
         )
 
 
 def test_an_installation_without_tls_says_nothing_about_it(tmp_path: Path, pg_dsn: str) -> None:
-    ports = {name: free_port() for name in ("PORT", "METRICS_PORT")}
-    with process(tmp_path, pg_dsn, **{name: str(port) for name, port in ports.items()}):
-        until_ready(ports["METRICS_PORT"])
-        page = httpx.get(f"http://127.0.0.1:{ports['PORT']}/sign-in")
+    doors = {name: ports.one() for name in ("PORT", "METRICS_PORT")}
+    with process(tmp_path, pg_dsn, **{name: str(port) for name, port in doors.items()}):
+        until_ready(doors["METRICS_PORT"])
+        page = loopback.get(f"http://127.0.0.1:{doors['PORT']}/sign-in")
         assert "strict-transport-security" not in page.headers
 
 

@@ -2,14 +2,15 @@
 
 import base64
 import contextlib
-import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.support import loopback
 from tests.support.authority import Authority
 from tests.support.client_process import ClientProcess, Rig, Sitter
 from tests.support.waiting import until
@@ -24,7 +25,7 @@ def sitter(running: Rig) -> Sitter:
 
 
 def _token_start(client: ClientProcess, token: str) -> httpx.Response:
-    return httpx.get(
+    return loopback.get(
         f"{client.url}/exam/start",
         params={"device_id": "d" * 20},
         headers={"Authorization": f"Bearer {token}"},
@@ -75,7 +76,7 @@ def test_a_delivery_token_is_no_session(running: Rig) -> None:
     token = running.client.authority.participant_token(running.client.uid, 30)
     for path in ("/exam/progress", "/exam/question/1"):
         headers = {"Authorization": f"Bearer {token}"}
-        assert httpx.get(running.client.url + path, headers=headers).status_code == 401
+        assert loopback.get(running.client.url + path, headers=headers).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_a_delivery_token_is_no_session(running: Rig) -> None:
 def test_a_malformed_answer_is_refused_by_name(
     sitter: Sitter, body: bytes, status: int, code: str
 ) -> None:
-    reply = httpx.post(
+    reply = loopback.post(
         sitter.client.url + "/exam/answer",
         content=body,
         headers=sitter.headers | {"Content-Type": "application/json"},
@@ -137,7 +138,7 @@ def test_deep_json_is_refused_on_every_door(running: Rig) -> None:
     sitter = running.sitter(32)
     sitter.begin()
     for path in ("/exam/start", "/exam/complete", "/exam/takeover", "/exam/sign-in"):
-        reply = httpx.post(
+        reply = loopback.post(
             running.client.url + path,
             content=b"[" * 50_000,
             headers=sitter.headers | {"Content-Type": "application/json"},
@@ -149,14 +150,14 @@ def test_another_content_type_is_refused(running: Rig) -> None:
     sitter = running.sitter(33)
     sitter.begin()
     for path in ("/exam/answer", "/exam/start", "/exam/answers"):
-        reply = httpx.post(running.client.url + path, content=b"{}", headers=sitter.headers)
+        reply = loopback.post(running.client.url + path, content=b"{}", headers=sitter.headers)
         assert (reply.status_code, reply.json()["code"]) == (415, "unsupported_media_type")
 
 
 def test_unknown_paths_and_methods_are_problems(running: Rig) -> None:
-    missing = httpx.get(running.client.url + "/nothing/here")
+    missing = loopback.get(running.client.url + "/nothing/here")
     assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
-    wrong = httpx.delete(running.client.url + "/exam/progress")
+    wrong = loopback.delete(running.client.url + "/exam/progress")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
     for reply in (missing, wrong):
         assert reply.headers["content-type"] == "application/problem+json"
@@ -177,12 +178,12 @@ def test_ten_megabytes_are_refused_in_flat_memory(running: Rig) -> None:
             yield b"x" * 65_536
 
     before = resident()
-    sized = httpx.post(
+    sized = loopback.post(
         running.client.url + "/exam/answer",
         content=b"x" * 10_000_000,
         headers=sitter.headers | {"Content-Type": "application/json"},
     )
-    streamed = httpx.post(
+    streamed = loopback.post(
         running.client.url + "/exam/answer",
         content=chunked(),
         headers=sitter.headers | {"Content-Type": "application/json"},
@@ -193,19 +194,19 @@ def test_ten_megabytes_are_refused_in_flat_memory(running: Rig) -> None:
 
 
 def test_what_is_no_http_is_answered_and_cut(running: Rig) -> None:
-    with socket.create_connection(("127.0.0.1", running.client.port), timeout=5) as raw:
+    with running.client.dial() as raw:
         raw.sendall(b"\x16\x03\x01\x02\x00hello\r\n\r\n")
         assert b" 400 " in raw.recv(4096)
 
 
-def test_a_slow_request_is_cut_by_its_deadline(make_rig: Any) -> None:
+def test_a_slow_request_is_cut_by_its_deadline(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig()
     rig.client.extra["RECEIPT_SECONDS"] = "1"
     rig.client.start()
     head = b"POST /exam/answer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    silent = socket.create_connection(("127.0.0.1", rig.client.port), timeout=10)
-    dripping = socket.create_connection(("127.0.0.1", rig.client.port), timeout=10)
-    bodiless = socket.create_connection(("127.0.0.1", rig.client.port), timeout=10)
+    silent = rig.client.dial()
+    dripping = rig.client.dial()
+    bodiless = rig.client.dial()
     with silent, dripping, bodiless:
         dripping.sendall(head)
         bodiless.sendall(head + b"Content-Length: 100\r\n\r\n{")
@@ -222,15 +223,15 @@ def test_a_slow_request_is_cut_by_its_deadline(make_rig: Any) -> None:
         assert b" 408 " in until(drip, what="the dripping request to be cut")
         assert b" 408 " in silent.recv(4096)
         assert b" 408 " in bodiless.recv(4096)
-    assert httpx.get(f"{rig.client.control_url}/healthz/live").status_code == 200
+    assert loopback.get(f"{rig.client.control_url}/healthz/live").status_code == 200
 
 
 def test_the_control_port_wants_the_control_key(running: Rig) -> None:
     client = running.client
-    assert httpx.get(f"{client.control_url}/status").status_code == 401
+    assert loopback.get(f"{client.control_url}/status").status_code == 401
     wrong = {"Authorization": "Bearer nonsense"}
-    assert httpx.get(f"{client.control_url}/status", headers=wrong).status_code == 401
-    reply = httpx.put(f"{client.control_url}/desired", json={}, headers=client.control_headers)
+    assert loopback.get(f"{client.control_url}/status", headers=wrong).status_code == 401
+    reply = loopback.put(f"{client.control_url}/desired", json={}, headers=client.control_headers)
     assert (reply.status_code, reply.json()["code"]) == (422, "invalid_field")
     stale = client.desire("run", running.bundle, generation=1)  # type: ignore[arg-type]
     assert stale.status_code == 200

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from exam_contract.control import Mode
+from tests.support import loopback
 from tests.support.client_process import Rig
 from tests.support.waiting import until
 
@@ -27,13 +28,13 @@ def act(rig: Rig, kind: str, participant_ids: list[int] | None, **members: Any) 
     } | members
     token = rig.client.authority.service_token(rig.client.uid)
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.post(rig.client.url + "/api/actions", json=action, headers=headers)
+    return loopback.post(rig.client.url + "/api/actions", json=action, headers=headers)
 
 
 def state_of(rig: Rig, participant_id: int) -> Json:
     token = rig.client.authority.service_token(rig.client.uid)
     headers = {"Authorization": f"Bearer {token}"}
-    rows = httpx.get(rig.client.url + "/api/participants", headers=headers).json()
+    rows = loopback.get(rig.client.url + "/api/participants", headers=headers).json()
     return next(r for r in rows["participants"] if r["participant_id"] == participant_id)
 
 
@@ -42,24 +43,24 @@ def _is_over(rig: Rig, participant_id: int) -> bool:
 
 
 def test_an_attempt_closes_by_the_clock_without_its_browser(make_rig: MakeRig) -> None:
-    rig = make_rig(time_limit_seconds=2)
+    rig = make_rig(time_limit_seconds=4)
     rig.client.start_ready(bundle=rig.bundle)
     gone, late = rig.sitter(1), rig.sitter(2)
     gone.begin()
     started = late.begin()
-    late.answer(1, "A")
+    assert late.answer(1, "A").status_code == 200
     due = datetime.fromisoformat(started["deadline"])
     grace = timedelta(seconds=rig.bundle.window.grace_seconds)
     for number in (1, 2):
-        until(lambda n=number: _is_over(rig, n), seconds=15, what="the close")  # type: ignore[misc]
+        until(lambda n=number: _is_over(rig, n), what="the close")  # type: ignore[misc]
     ended = datetime.fromisoformat(state_of(rig, 2)["ended_at"])
-    assert due + grace < ended < due + grace + timedelta(seconds=2)
+    assert due + grace < ended < due + grace + timedelta(seconds=20)  # 2, on a machine at rest
     refused = late.answer(1, "B")
     assert (refused.status_code, refused.json()["code"]) == (409, "deadline_passed")
     assert refused.json()["quarantined"] is True
     assert late.get("/exam/progress").json()["answers"]["1"]["answer"] == "A"
     rig.client.desire(Mode.TRANSFER, rig.bundle)
-    until(lambda: rig.client.status().transfer.receipt, seconds=20, what="the receipt")
+    until(lambda: rig.client.status().transfer.receipt, what="the receipt")
     counted = [row["counted"] for row in rig.coordinator.rows["answer_revisions"]]
     assert counted == [True, False]
 

@@ -69,7 +69,7 @@ def test_a_connection_that_asks_to_end_is_ended_after_its_reply(sitter: Sitter) 
     request = _request(sitter, sitter.command(1, "A")).replace(
         b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n"
     )
-    with socket.create_connection(("127.0.0.1", sitter.client.port), timeout=20) as opened:
+    with sitter.client.dial() as opened:
         opened.sendall(request)
         received = b""
         while piece := opened.recv(65536):
@@ -100,7 +100,7 @@ def _get(sitter: Sitter, path: str) -> bytes:
 def _replies(sitter: Sitter, pieces: Iterable[bytes], count: int) -> Replies:
     """Send over one connection and read so many replies."""
     found: Replies = []
-    with socket.create_connection(("127.0.0.1", sitter.client.port), timeout=20) as opened:
+    with sitter.client.dial() as opened:
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             opened.sendall(piece)

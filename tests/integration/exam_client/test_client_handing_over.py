@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 
 from exam_contract.control import Mode
 from exam_contract.problems import ProblemCode
+from tests.support import loopback
 from tests.support.client_process import Rig, Sitter
 from tests.support.waiting import until
 
@@ -55,8 +55,8 @@ def test_the_whole_hand_over_leaves_nothing_behind(make_rig: MakeRig) -> None:
     gone = sitter.get("/exam/progress")
     assert (gone.status_code, gone.json()["code"]) == (409, "delivery_frozen")
     rig.client.kill()
-    rig.client.start()  # a successor makes no new file
-    assert _state(rig) == "erased"
+    rig.client.start()  # a successor makes no new file, and tells again that all is gone
+    until(lambda: _state(rig) == "erased", what="the successor's word")
     _assert_nothing_is_left(rig)
 
 
@@ -65,10 +65,10 @@ def test_lost_replies_have_one_effect(make_rig: MakeRig) -> None:
     _sat(rig)
     rig.coordinator.cut = {"chunk": 1, "commit": 2, "confirm": 1, "receipt": 1, "event": 2}
     rig.client.desire(Mode.TRANSFER, rig.bundle)
-    until(lambda: _state(rig) == "receipted", seconds=30, what="the receipt")
+    until(lambda: _state(rig) == "receipted", what="the receipt")
     assert rig.coordinator.cut["commit"] == 0
     last_seq = rig.client.status().counts.last_seq
-    until(lambda: rig.coordinator.accepted == last_seq, seconds=20, what="the outbox")
+    until(lambda: rig.coordinator.accepted == last_seq, what="the outbox")
 
 
 @pytest.mark.parametrize("moment", ["chunk", "commit", "receipt", "confirm"])
@@ -81,7 +81,7 @@ def test_killed_at_any_moment_of_the_transfer_it_goes_on(make_rig: MakeRig, mome
     rig.client.kill()
     rig.coordinator.hold.pop(moment).set()
     rig.client.start()
-    until(lambda: _state(rig) == "receipted", seconds=30, what="the receipt")
+    until(lambda: _state(rig) == "receipted", what="the receipt")
     assert rig.client.status().mode is Mode.TRANSFER
     assert len(rig.coordinator.rows["answers"]) == 4
 
@@ -177,7 +177,7 @@ def test_a_fenced_exam_client_acknowledges_nothing(make_rig: MakeRig) -> None:
     rig.client.desire(Mode.RUN, rig.bundle, fenced=True)
     refused = sitter.answer(1, "C")
     assert (refused.status_code, refused.json()["code"]) == (409, "fenced")
-    assert httpx.get(f"{rig.client.control_url}/healthz/ready").status_code == 503
+    assert loopback.get(f"{rig.client.control_url}/healthz/ready").status_code == 503
     rig.client.desire(Mode.RUN, rig.bundle)
     assert sitter.answer(1, "C").status_code == 200
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-import httpx
-
 from exam_contract.problems import ProblemCode
+from tests.support import loopback
 from tests.support.client_process import Rig, Sitter
 from tests.support.waiting import until
 
@@ -30,7 +29,7 @@ def test_the_exam_goes_on_without_the_coordinator_and_drains_later(make_rig: Mak
     assert [reply.status_code for reply in replies] == [200] * 10
     until(lambda: rig.client.status().coordinator_reachable is False, what="the absence to be seen")
     rig.coordinator.start()
-    until(lambda: _drained(rig), seconds=40, what="the outbox to drain")
+    until(lambda: _drained(rig), what="the outbox to drain")
     assert [event["seq"] for event in rig.coordinator.events] == list(
         range(1, rig.coordinator.accepted + 1)
     )
@@ -45,7 +44,7 @@ def test_a_rewound_coordinator_is_refilled(make_rig: MakeRig) -> None:
     before = [event["digest"] for event in rig.coordinator.events]
     rig.coordinator.rewind(2)
     sitter.answer(6, "A")
-    until(lambda: _drained(rig), seconds=20, what="the refill")
+    until(lambda: _drained(rig), what="the refill")
     assert [event["digest"] for event in rig.coordinator.events][: len(before)] == before
 
 
@@ -57,7 +56,7 @@ def test_a_restarted_client_sends_on_from_where_the_coordinator_stands(make_rig:
     rig.coordinator.rewind(1)
     rig.client.start()
     sitter.answer(1, "A")
-    until(lambda: _drained(rig), seconds=20, what="the refill")
+    until(lambda: _drained(rig), what="the refill")
     told = rig.coordinator.incarnations
     assert [one["incarnation"] for one in told] == [1, 2]
     assert told[0]["public_key"] == told[1]["public_key"]
@@ -70,7 +69,7 @@ def test_refusals_that_pass_are_tried_again(make_rig: MakeRig) -> None:
         "event": (ProblemCode.DATABASE_UNAVAILABLE, 2),
     }
     _sitting(rig)
-    until(lambda: _drained(rig), seconds=20, what="the outbox to drain")
+    until(lambda: _drained(rig), what="the outbox to drain")
 
 
 def test_fenced_by_the_coordinator_it_acknowledges_nothing_more(make_rig: MakeRig) -> None:
@@ -80,7 +79,7 @@ def test_fenced_by_the_coordinator_it_acknowledges_nothing_more(make_rig: MakeRi
     sitter.answer(1, "A")
     until(lambda: rig.client.status().fenced, what="the fence")
     assert sitter.answer(2, "A").json()["code"] == "fenced"
-    assert httpx.get(f"{rig.client.control_url}/healthz/ready").status_code == 503
+    assert loopback.get(f"{rig.client.control_url}/healthz/ready").status_code == 503
 
 
 def test_an_old_copy_of_the_volume_sends_nothing_under_known_numbers(make_rig: MakeRig) -> None:

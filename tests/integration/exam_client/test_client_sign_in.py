@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from exam_contract.keys import ExamDocument
-from tests.support import authority, client_process
+from tests.support import authority, client_process, loopback
 from tests.support.client_process import Rig, Sitter
 from tests.support.waiting import until
 
@@ -32,7 +32,7 @@ def _post(sitter: Sitter, path: str, body: Json, token: str | None = None) -> ht
     headers = {"X-Session-Transport": "bearer"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
-    reply = httpx.post(sitter.client.url + path, json=body, headers=headers, timeout=20)
+    reply = loopback.post(sitter.client.url + path, json=body, headers=headers)
     if reply.status_code == 200:
         sitter.session = reply.json()["session"]
     return reply
@@ -58,7 +58,7 @@ def test_a_participant_signs_in_offline_and_sits(away: Rig) -> None:
     assert _sign_in(sitter, "code-1").status_code == 200
     assert sitter.post("/exam/start", {}).json()["state"] == "in_progress"
     assert sitter.answer(1, "A").status_code == 200
-    assert httpx.get(away.client.url + "/exam/info").json()["coordinator_reachable"] is False
+    assert loopback.get(away.client.url + "/exam/info").json()["coordinator_reachable"] is False
 
 
 def test_a_wrong_code_and_an_unknown_name_look_the_same(away: Rig) -> None:
@@ -116,7 +116,7 @@ def test_a_second_device_needs_a_code_and_ends_the_first(running: Rig) -> None:
         "code_verifier": authority.verifier("live-11"),
         "expires_at": (datetime.now(UTC) + timedelta(minutes=5)).isoformat(),
     }
-    outcome = httpx.post(
+    outcome = loopback.post(
         running.client.url + "/api/actions",
         json=action,
         headers={"Authorization": f"Bearer {service}"},

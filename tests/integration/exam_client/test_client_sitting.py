@@ -1,7 +1,6 @@
 """A participant sits the exam over HTTP: begin, questions, answers, progress, hand in."""
 
-import httpx
-
+from tests.support import loopback
 from tests.support.client_process import Rig
 from tests.support.waiting import until
 
@@ -95,7 +94,7 @@ def test_clearing_an_answer_makes_it_unanswered(running: Rig) -> None:
 def test_a_cookie_session_needs_the_sites_own_origin(running: Rig) -> None:
     client, uid = running.client, running.client.uid
     token = client.authority.participant_token(uid, 9)
-    with httpx.Client(base_url=client.url) as browser:
+    with loopback.Client(base_url=client.url) as browser:
         reply = browser.get(
             "/exam/start",
             params={"device_id": "d" * 20},
@@ -124,11 +123,11 @@ def test_live_progress_is_for_service_tokens_only(running: Rig) -> None:
     sitter.begin()
     sitter.answer(1, "A")
     for path in ("/api/progress", "/api/participants", "/api/delivery-stats"):
-        assert httpx.get(client.url + path).status_code == 401
+        assert loopback.get(client.url + path).status_code == 401
         own = {"Authorization": f"Bearer {client.authority.participant_token(client.uid, 10)}"}
-        assert httpx.get(client.url + path, headers=own).json()["code"] == "token_invalid"
+        assert loopback.get(client.url + path, headers=own).json()["code"] == "token_invalid"
     service = {"Authorization": f"Bearer {client.authority.service_token(client.uid)}"}
-    view = httpx.get(client.url + "/api/progress", headers=service).json()
+    view = loopback.get(client.url + "/api/progress", headers=service).json()
     row = next(one for one in view["participants"] if one["participant_id"] == 10)
     assert (row["state"], row["connection"], row["status"]) == (
         "in_progress",
@@ -136,7 +135,7 @@ def test_live_progress_is_for_service_tokens_only(running: Rig) -> None:
         "in_progress",
     )
     assert row["progress"]["current_score"] == 100
-    stats = httpx.get(client.url + "/api/delivery-stats", headers=service).json()
+    stats = loopback.get(client.url + "/api/delivery-stats", headers=service).json()
     assert stats["enrolled"] == 60
 
 
@@ -155,18 +154,18 @@ def test_events_reach_the_coordinator_complete_and_in_order(running: Rig) -> Non
 
 
 def test_the_page_and_its_files_are_served_with_a_strict_policy(running: Rig) -> None:
-    page = httpx.get(running.client.url + "/")
+    page = loopback.get(running.client.url + "/")
     assert page.status_code == 200
     assert "script-src 'self'" in page.headers["content-security-policy"]
     assert "<script>" not in page.text
     assert page.headers["cache-control"] == "no-store"
     assert "x-server-time" in page.headers
-    assert httpx.get(running.client.url + "/static/main.js").status_code == 200
-    assert httpx.get(running.client.url + "/static/../app.py").status_code == 404
+    assert loopback.get(running.client.url + "/static/main.js").status_code == 200
+    assert loopback.get(running.client.url + "/static/../app.py").status_code == 404
 
 
 def test_openapi_names_the_lean_doors_too(running: Rig) -> None:
-    paths = httpx.get(running.client.url + "/openapi.json").json()["paths"]
+    paths = loopback.get(running.client.url + "/openapi.json").json()["paths"]
     assert {"/exam/answer", "/exam/answers", "/exam/start", "/api/progress"} <= paths.keys()
     body = paths["/exam/answer"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert set(body["required"]) == {"question_id", "answer", "command_id", "base_revision"}

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from exam_contract.control import Mode
-from tests.support import client_process
+from tests.support import client_process, loopback
 from tests.support.client_process import Rig
 from tests.support.waiting import until
 
@@ -38,7 +38,7 @@ def test_deleted_files_end_acknowledgement_at_once(make_rig: MakeRig, what: str)
     assert sitter.answer(3, "A").json()["code"] == "storage_lost"
     status = rig.client.status()
     assert (status.storage.state, status.ready) == ("lost", False)
-    assert httpx.get(f"{rig.client.control_url}/healthz/ready").status_code == 503
+    assert loopback.get(f"{rig.client.control_url}/healthz/ready").status_code == 503
     assert sitter.get("/exam/progress").json()["answers"].keys() == {"1"}
 
 
@@ -46,7 +46,7 @@ def test_the_loss_is_seen_without_any_participant(make_rig: MakeRig) -> None:
     rig = make_rig()
     rig.client.start_ready(bundle=rig.bundle)
     next(rig.client.volume_dir.glob("*.db")).unlink()
-    until(lambda: rig.client.status().storage.state == "lost", seconds=5, what="the alarm")
+    until(lambda: rig.client.status().storage.state == "lost", what="the alarm")
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_process_whose_commit_failed_ends_and_its_successor_recovers(
         acknowledged += reply.status_code == 200
         return reply.status_code == 503
 
-    until(broke, seconds=30, what="the failing commit")
+    until(broke, what="the failing commit")
     assert rig.client.ended() == 1
     rig.client.prefix = []
     rig.client.start()

@@ -6,14 +6,14 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from exam_client.app import GRACEFUL_SECONDS
 from exam_contract.control import Mode
-from tests.support import client_process
+from tests.support import client_process, loopback
 from tests.support.certificates import Issuer, shown
 from tests.support.client_process import Rig
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 MakeRig = Callable[..., Rig]
 
@@ -22,7 +22,7 @@ MakeRig = Callable[..., Rig]
 def sitting(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """A delivery over https whose certificates no test changes."""
     rig = client_process.rig(tmp_path_factory.mktemp("tls"), issuer)
-    rig.client.extra["RECEIPT_SECONDS"] = "1"
+    rig.client.extra["RECEIPT_SECONDS"] = "5"
     rig.client.start_ready(bundle=rig.bundle)
     yield rig
     rig.close()
@@ -47,7 +47,7 @@ def test_a_delivery_is_sat_and_handed_over_in_tls_alone(make_rig: MakeRig, issue
 def test_probes_need_no_certificate_of_the_caller(sitting: Rig) -> None:
     for name in ("startup", "ready", "live"):
         assert sitting.client.probe(name).status_code == 200
-    metrics = httpx.get(f"{sitting.client.control_url}/metrics", verify=sitting.client.verify)
+    metrics = loopback.get(f"{sitting.client.control_url}/metrics", verify=sitting.client.verify)
     ends = shown(("127.0.0.1", sitting.client.port)).not_valid_after_utc
     gauge = f"medxamion_client_tls_expiry_timestamp_seconds {ends.timestamp()}"
     assert gauge in metrics.text
@@ -96,7 +96,7 @@ def test_a_broken_pair_is_logged_once_and_changes_nothing(
 @pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n"])
 def test_a_handshake_that_does_not_end_is_cut(sitting: Rig, said: bytes) -> None:
     for port in (sitting.client.port, sitting.client.control_port):
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
             connection.sendall(said)
             _read_to_the_end(connection)
     assert sitting.client.is_ready()
@@ -106,7 +106,7 @@ def test_a_handshake_that_does_not_end_is_cut(sitting: Rig, said: bytes) -> None
 def test_a_slow_request_inside_tls_is_cut_in_words(sitting: Rig, issuer: Issuer) -> None:
     place = ("127.0.0.1", sitting.client.port)
     with (
-        socket.create_connection(place, timeout=10) as plain,
+        socket.create_connection(place, timeout=PATIENCE_SECONDS) as plain,
         issuer.trusting().wrap_socket(plain, server_hostname="localhost") as connection,
     ):
         connection.sendall(b"POST /exam/answer HTTP/1.1\r\nHost: x\r\n")
@@ -121,7 +121,7 @@ def test_idle_connections_do_not_hold_the_end_up(make_rig: MakeRig, issuer: Issu
     rig = make_rig(issuer=issuer)
     rig.client.start_ready(bundle=rig.bundle)
     idle = [_connection(rig, rig.client.port) for _ in range(3)]
-    assert rig.client.terminate(seconds=5) == 0
+    assert rig.client.terminate(seconds=GRACEFUL_SECONDS) == 0
     for connection in idle:
         connection.close()
 

@@ -14,8 +14,9 @@ import pytest
 
 from exam_contract.delivery import Phase
 from exam_operator.local.kernel import identify
+from tests.support import loopback
 from tests.support.one_machine import OneMachine, one_machine
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(300)]
 
@@ -49,12 +50,12 @@ class Answering:
 
     def __exit__(self, *error: object) -> None:
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE_SECONDS)
 
     def more(self) -> None:
         """Wait until more answers were acknowledged from now on."""
         goal = self.acknowledged + 5
-        until(lambda: self.acknowledged >= goal or self.failed, what="more answers", seconds=30)
+        until(lambda: self.acknowledged >= goal or self.failed, what="more answers")
 
     def _answer(self) -> None:
         while not self._stop.wait(0.01):
@@ -112,7 +113,7 @@ def test_a_killed_coordinator_is_started_again(machine: OneMachine) -> None:
     os.kill(json.loads(before)["pid"], signal.SIGKILL)
     until(lambda: record.read_text() != before, what="another coordinator")
     health = f"{machine.runtime.internal_url}/healthz"
-    until(lambda: _answers(health), seconds=60, what="its health")
+    until(lambda: _answers(health), what="its health")
 
 
 def test_a_second_up_on_the_same_home_is_refused_in_words(machine: OneMachine) -> None:
@@ -133,7 +134,7 @@ def test_a_delivery_with_answers_is_deleted_only_when_its_data_is_given_up(
     assert "discard-untransferred-data" in refused.err
     machine.ok("delete", "deleted", "--discard-untransferred-data")
     folder = machine.home / "deliveries" / str(stored.metadata.uid)
-    until(lambda: not folder.exists(), seconds=30, what="the end of its folder")
+    until(lambda: not folder.exists(), what="the end of its folder")
 
 
 def test_finalising_transfers_validates_and_erases(machine: OneMachine) -> None:
@@ -173,6 +174,6 @@ def _revision(http: httpx.Client) -> int:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, trust_env=False).is_success
+        return loopback.get(url).is_success
     except httpx.HTTPError:
         return False

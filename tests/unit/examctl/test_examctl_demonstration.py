@@ -31,6 +31,7 @@ from examctl.simulation.tally import Tally
 from examctl.verification.checks import verify
 from tests.support.exam_service_stub import exam_service
 from tests.support.transferred import make_transferred
+from tests.support.waiting import PATIENCE_SECONDS
 
 NOW = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)
 COURSE = Course(
@@ -111,7 +112,7 @@ async def test_the_exam_client_is_killed_twice_with_answers_in_flight() -> None:
                 tally.acknowledged = acknowledged
                 tally.in_flight = 4
                 await pretend_answers(tally, lambda kill=kill: len(drill.recovery_seconds) == kill)
-        assert [process.wait(5) for process in processes.spawned] == [-9, -9]
+        assert [process.wait(PATIENCE_SECONDS) for process in processes.spawned] == [-9, -9]
     assert drill.inflight_at_kill == [4, 4]
     assert all(seconds > 0 for seconds in drill.recovery_seconds)
 
@@ -119,7 +120,7 @@ async def test_the_exam_client_is_killed_twice_with_answers_in_flight() -> None:
 async def pretend_answers(tally: Tally, done: Any) -> None:
     """Answers go on being acknowledged, as those of a successor are."""
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not done():
             tally.accepted(loop.time(), loop.time())
             await asyncio.sleep(0.005)
@@ -131,13 +132,13 @@ async def test_the_coordinator_is_killed_while_people_sign_in() -> None:
     with sleepers() as processes:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(kill_coordinator_once(Load(tally, 100), processes, drill))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while not drill.coordinator_recovery_seconds:
                     tally.signed_in += 1
                     tally.admitted += 1
                     tally.moved()
                     await asyncio.sleep(0.005)
-        assert processes.spawned[0].wait(5) == -9
+        assert processes.spawned[0].wait(PATIENCE_SECONDS) == -9
     assert drill.coordinator_kills == 1
 
 
