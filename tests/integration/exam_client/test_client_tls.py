@@ -16,6 +16,7 @@ from tests.support.client_process import Rig
 from tests.support.waiting import PATIENCE_SECONDS, until
 
 MakeRig = Callable[..., Rig]
+EXPIRY = "medxamion_client_tls_expiry_timestamp_seconds "
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +50,8 @@ def test_probes_need_no_certificate_of_the_caller(sitting: Rig) -> None:
         assert sitting.client.probe(name).status_code == 200
     metrics = loopback.get(f"{sitting.client.control_url}/metrics", verify=sitting.client.verify)
     ends = shown(("127.0.0.1", sitting.client.port)).not_valid_after_utc
-    gauge = f"medxamion_client_tls_expiry_timestamp_seconds {ends.timestamp()}"
-    assert gauge in metrics.text
+    said = next(line for line in metrics.text.splitlines() if line.startswith(EXPIRY))
+    assert float(said.removeprefix(EXPIRY)) == ends.timestamp()
     status = sitting.client.status()
     assert (status.tls_expires_at, status.tls_reason) == (ends, None)
 
