@@ -177,6 +177,13 @@ def test_every_object_names_its_namespace() -> None:
             [*TRIAL, *setting(coordinator__service__nodePort=30443)],
             "needs coordinator.service.type NodePort",
         ),
+        (
+            [
+                *setting(coordinator__ingress__enabled=True, postgresql__trial__enabled=True),
+                *setting(coordinator__publicUrl="https://192.0.2.7"),
+            ],
+            "an Ingress takes no address",
+        ),
         ([*TRIAL, *setting(coordinator__replica=3)], "additional properties 'replica' not allowed"),
         ([*TRIAL, *setting(tls__issuer="acme")], "value must be one of 'chart', 'cert-manager'"),
     ],
