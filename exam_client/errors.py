@@ -10,6 +10,7 @@ ExamClientError
     StorageFailed       a commit whose outcome nobody knows; the process ends and recovers
     StorageFull         a commit that failed for want of space; nothing was written
     StorageLost         the files of the delivery are not where they were
+    BackupGivenUp       a backup that nobody waits for any more
     EraseFailed         a file of the delivery could not be destroyed yet
     BundleRefused       a bundle that must not be used; the message says why
     CoordinatorRefused  the coordinator answered a request with a problem
@@ -79,6 +80,10 @@ class StorageLost(ExamClientError):
 
 class EraseFailed(ExamClientError):
     """Something of the delivery is still on the volume."""
+
+
+class BackupGivenUp(ExamClientError):
+    """Its caller is gone, or the process ends."""
 
 
 class BundleRefused(ExamClientError):

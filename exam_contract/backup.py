@@ -33,4 +33,6 @@ class BackupNote(Contract):
     database_name: str = Field(pattern=r"^delivery_[0-9]+_[0-9]{8}T[0-9]{12}Z\.db$")
     database_bytes: int = Field(ge=1)
     database_sha256: Sha256
+    last_seq: int | None = Field(default=None, ge=0)
+    """The highest event in the copy; all that was acknowledged before it is in it."""
     taken_at: UtcTime

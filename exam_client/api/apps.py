@@ -6,6 +6,7 @@ from exam_client.api import answers, control, pages, participants, problems, sta
 from exam_client.api.answers import Answers
 from exam_client.api.express import Express
 from exam_client.api.gateway import Gateway, Lean
+from exam_client.services.backing_up import BackingUp
 from exam_client.services.delivery import Delivery
 from exam_client.services.handing_over import HandingOver
 from exam_client.services.sign_in import SignIn
@@ -32,6 +33,7 @@ def control_app(delivery: Delivery, handing_over: HandingOver) -> Gateway:
     app = FastAPI(title="MedXamion exam-client control", docs_url=None, redoc_url=None)
     app.state.delivery = delivery
     app.state.handing_over = handing_over
+    app.state.backing_up = BackingUp(delivery)
     problems.install(app)
     app.include_router(control.router)
-    return Gateway(delivery, app, {})
+    return Gateway(delivery, app, {}, bodiless=frozenset({"/backup"}))

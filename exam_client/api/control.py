@@ -5,10 +5,12 @@ import hmac
 from fastapi import APIRouter, Depends, Request, Response
 
 from exam_client.api import headers
+from exam_client.api.backups import BackupStream
 from exam_client.api.participants import TheDelivery, TheHeaders
 from exam_client.core import commands
 from exam_client.errors import Refusal
 from exam_client.services import status
+from exam_client.services.backing_up import BackingUp
 from exam_client.services.handing_over import HandingOver
 from exam_contract.control import ClientStatus, Desired
 from exam_contract.problems import ProblemCode
@@ -40,6 +42,13 @@ async def put_desired(request: Request, delivery: TheDelivery, desired: Desired)
             await handing_over.roll_back(desired)
     handing_over.wake()
     return status.status(delivery)
+
+
+@router.post("/backup", dependencies=[Depends(authorised)])
+async def back_up(request: Request) -> Response:
+    """A checked copy of the encrypted file, the volume's half of its key, and a note; as a tar."""
+    backing_up: BackingUp = request.app.state.backing_up
+    return BackupStream(backing_up)
 
 
 @router.get("/healthz/startup")

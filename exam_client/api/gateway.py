@@ -46,7 +46,8 @@ log = structlog.get_logger("exam_client.gateway")
 class Gateway:
     """``lean`` maps a path of POST requests to a handler that goes before FastAPI.
 
-    ``express``: the short way that the protocol may take around ASGI altogether.
+    ``express``: the short way that the protocol may take around ASGI altogether. ``bodiless``: the
+    paths of POST requests that bring nothing.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class Gateway:
         inner: App,
         lean: dict[str, Lean],
         express: Express | None = None,
+        bodiless: frozenset[str] = frozenset(),
     ) -> None:
         self.express = express
         self._delivery = delivery
         self._inner = inner
         self._lean = lean
+        self._bodiless = bodiless
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -84,7 +87,7 @@ class Gateway:
         if lean is not None and scope["method"] == "POST":
             await send.reply_lean(await lean(scope, receive))
             return
-        if scope["method"] in _CHANGES:
+        if scope["method"] in _CHANGES and scope["path"] not in self._bodiless:
             receive = await _checked_body(scope, receive)
         await self._inner(scope, receive, send)
 

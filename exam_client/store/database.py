@@ -60,7 +60,11 @@ def recover(path: Path, key: DatabaseKey) -> Connection:
             _create_schema(connection)
     except sqlcipher.Error as error:
         raise _opening_refused(path, error) from None
-    _check_integrity(connection, path)
+    fault = fault_in(connection)
+    if fault is not None:
+        raise FileDamaged(
+            f"{path} is damaged ({fault}); it is refused and left as it is: restore the volume"
+        )
     _assert_settings(connection, path)
     return connection
 
@@ -69,6 +73,23 @@ def reader(path: Path, key: DatabaseKey) -> Connection:
     """A second connection that can only read."""
     connection = _connect(path, key, small_cache=True)
     connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def blank(path: Path, key: DatabaseKey) -> Connection:
+    """An empty file for a copy with the same key; nothing rests on it before it was checked."""
+    connection = sqlcipher.connect(str(path), isolation_level=None, check_same_thread=False)
+    connection.execute(key.pragma)
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
+
+
+def unchanging(path: Path, key: DatabaseKey) -> Connection:
+    """A file that nobody writes to, without a log beside it."""
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    connection = sqlcipher.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection.execute(key.pragma)
     return connection
 
 
@@ -138,17 +159,15 @@ def _opening_refused(path: Path, error: Exception) -> ExamClientError:
     return VolumeRefused(f"{path} cannot be used: {error}")
 
 
-def _check_integrity(connection: Connection, path: Path) -> None:
+def fault_in(connection: Connection) -> str | None:
+    """What is wrong with a page's checksum or a table's shape; None when the file is whole."""
     try:
         faults = [str(row[0]) for row in _rows(connection, "PRAGMA cipher_integrity_check")] + [
             str(row[0]) for row in _rows(connection, "PRAGMA quick_check(5)") if row[0] != "ok"
         ]
     except sqlcipher.Error as error:
-        faults = [str(error)]
-    if faults:
-        raise FileDamaged(
-            f"{path} is damaged ({faults[0]}); it is refused and left as it is: restore the volume"
-        )
+        return str(error)
+    return faults[0] if faults else None
 
 
 def _assert_settings(connection: Connection, path: Path) -> None:

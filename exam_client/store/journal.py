@@ -49,6 +49,7 @@ class Journal:
 def open_journal(place: Place, lock: volume.VolumeLock, now: int) -> Journal:
     """Recover the file on the volume, or make one. Raises StartRefused in words."""
     try:
+        volume.remove_copies(place.folder)
         existing = volume.find_file(place.folder, place.delivery_id)
         if existing is None and place.expects_data:
             raise VolumeRefused(

@@ -70,6 +70,17 @@ def find_file(folder: Path, delivery_id: int) -> Path | None:
     return alive[0] if alive else None
 
 
+def copy_path(folder: Path, delivery_id: int) -> Path:
+    """Where a backup is made: an erase destroys it, and no start takes it for the file."""
+    return folder / f"delivery_{delivery_id}_backup.db"
+
+
+def remove_copies(folder: Path) -> None:
+    """What a backup left that was cut off."""
+    for path in folder.glob("delivery_*_backup.db*"):
+        path.unlink(missing_ok=True)
+
+
 def new_name(delivery_id: int, instant_text: str) -> str:
     """``delivery_{id}_{timestamp}.db``, the timestamp in UTC with microseconds."""
     stamp = instant_text.replace("-", "").replace(":", "").replace(".", "")

@@ -1,5 +1,6 @@
 """One delivery with a real exam-client process and a fake coordinator, per test or per module."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,16 @@ def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
 def issuer() -> Issuer:
     """A certificate authority for deliveries over https."""
     return Issuer()
+
+
+@pytest.fixture
+def small_volume(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 12 MiB of its own (the tests run as root where they run in CI)."""
+    folder = tmp_path / "rig" / "volume"
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture(scope="module")

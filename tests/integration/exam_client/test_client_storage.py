@@ -2,8 +2,7 @@
 
 import contextlib
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -47,16 +46,6 @@ def test_the_loss_is_seen_without_any_participant(make_rig: MakeRig) -> None:
     rig.client.start_ready(bundle=rig.bundle)
     next(rig.client.volume_dir.glob("*.db")).unlink()
     until(lambda: rig.client.status().storage.state == "lost", what="the alarm")
-
-
-@pytest.fixture
-def small_volume(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 12 MiB of its own (the tests run as root where they run in CI)."""
-    folder = tmp_path / "rig" / "volume"
-    folder.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_a_full_volume_turns_read_only_and_resumes(small_volume: Path) -> None:
