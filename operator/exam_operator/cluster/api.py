@@ -130,7 +130,7 @@ async def connect(kubeconfig: str | None, context: str | None = None) -> client.
     """From the pod's ServiceAccount, else from a kubeconfig. Raises EdgeError in words."""
     made = client.Configuration()
     made.client_session_kwargs = {"trust_env": False}
-    made.retries = False
+    made.retries = None
     try:
         if kubeconfig is None:
             config.load_incluster_config(  # type: ignore[no-untyped-call]

@@ -3,9 +3,11 @@
 No handler changes anything, so kopf keeps no state on objects and adds no finalizer of its own.
 """
 
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import kopf
+from kubernetes.aio.client import Configuration
 
 from exam_contract.delivery import GROUP, PLURAL, VERSION
 from exam_operator.cluster import canary
@@ -17,15 +19,22 @@ IDENTITY: Any = names.MANAGER
 _OURS = {"app.kubernetes.io/managed-by": names.MANAGER}
 
 
-def registry(feed: Feed, kubeconfig: str | None) -> kopf.OperatorRegistry:
-    """Handlers of the four kinds that are watched, and of the canary."""
+def registry(
+    feed: Feed, connection: Configuration, at_end: Callable[[], Awaitable[None]]
+) -> kopf.OperatorRegistry:
+    """Handlers of the four kinds that are watched, and of the canary; ``at_end``: when kopf stops.
+
+    kopf waits seconds for every task of the loop that it did not find at its start: ours end first.
+    """
     made = kopf.OperatorRegistry()
 
+    @kopf.on.cleanup(registry=made)
+    async def end(**_: Any) -> None:
+        await at_end()
+
     @kopf.on.login(registry=made)
-    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        if kubeconfig is None:
-            return kopf.login_with_service_account(**kwargs)
-        return kopf.login_with_kubeconfig(**kwargs)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await _connection_info(connection)
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=made)
     async def delivery(event: kopf.RawEvent, **_: Any) -> None:
@@ -51,6 +60,31 @@ def registry(feed: Feed, kubeconfig: str | None) -> kopf.OperatorRegistry:
     return made
 
 
+async def _connection_info(connection: Configuration) -> kopf.ConnectionInfo:
+    """Where and as whom the rest of the operator speaks to the API; the token as it is now."""
+    bearer = await connection.get_api_key_with_prefix("BearerToken")
+    return kopf.ConnectionInfo(
+        server=connection.host,
+        ca_path=connection.ssl_ca_cert,
+        insecure=not connection.verify_ssl,
+        token=bearer.split()[-1] if bearer else None,
+        certificate_path=connection.cert_file,
+        private_key_path=connection.key_file,
+    )
+
+
+class _Patience:
+    """Waits between attempts, without an end and never long.
+
+    kopf's own grow to half an hour, so that after an outage the operator would go on being blind.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (0.2, 0.5, 1.0, 2.0)
+        while True:
+            yield 5.0
+
+
 def settings() -> kopf.OperatorSettings:
     """Against the ways in which watches were seen to die: silence, missing time-outs, peers."""
     made = kopf.OperatorSettings()
@@ -58,6 +92,7 @@ def settings() -> kopf.OperatorSettings:
     made.watching.client_timeout = 310
     made.watching.connect_timeout = 30
     made.networking.request_timeout = 30
+    made.networking.error_backoffs = _Patience()
     made.peering.standalone = True
     made.posting.enabled = False  # Events are written on purpose, at transitions
     made.scanning.disabled = True  # the namespaces are given, so no rights to look for more

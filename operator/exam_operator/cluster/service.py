@@ -9,10 +9,11 @@ import contextlib
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -36,6 +37,7 @@ from exam_operator.cluster.memory import Memory
 from exam_operator.cluster.reaching import Reaching
 from exam_operator.core import pacing
 from exam_operator.core.manifests import Platform
+from exam_operator.core.pacing import Pace
 from exam_operator.errors import EdgeError
 from exam_operator.settings import ClusterSettings
 
@@ -51,42 +53,46 @@ class ClusterOperator:
     """The wired parts."""
 
     settings: ClusterSettings
+    client: ApiClient
     metrics: OperatorMetrics
     registrar: Registrar
+    edge: ClusterEdge
     reconciler: Reconciler
     canary: Canary
     holding: Holding
     feed: Feed
     trust: "Trusting"
 
-    async def run(self) -> None:
-        """Work until kopf is told to stop by SIGTERM or SIGINT."""
+    async def run(self, stop: asyncio.Event | None = None) -> None:
+        """Work until kopf is told to stop: by SIGTERM, SIGINT, or ``stop``."""
+        server = self._server()
         async with asyncio.TaskGroup() as tasks:
-            server = self._server()
-            background = [
-                tasks.create_task(work)
-                for work in (
-                    self.reconciler.run(),
-                    self.registrar.run(),
-                    self.canary.run(),
-                    self.trust.run(),
-                    self._tidy_for_ever(),
-                )
-            ]
+            work = {tasks.create_task(one) for one in self._background()}
             serving = tasks.create_task(server.serve())
+
+            async def end() -> None:
+                server.should_exit = True
+                for task in work:
+                    task.cancel()
+                await asyncio.wait({serving, *work}, timeout=_STOP_SECONDS)
+
             try:
                 await kopf.operator(
-                    registry=handlers.registry(self.feed, kubeconfig(self.settings)),
+                    registry=handlers.registry(self.feed, self.client.configuration, end),
                     settings=handlers.settings(),
                     namespaces=list(self.settings.namespaces),
                     standalone=True,
-                    identity=handlers.IDENTITY,
+                    stop_flag=stop,
                 )
             finally:
-                server.should_exit = True
-                await asyncio.wait({serving}, timeout=_STOP_SECONDS)
-                for task in background:
-                    task.cancel()
+                await end()
+
+    def _background(self) -> Iterable[Coroutine[Any, Any, None]]:
+        yield self.reconciler.run()
+        yield self.registrar.run()
+        yield self.canary.run()
+        yield self.trust.run()
+        yield self._tidy_for_ever()
 
     async def _tidy_for_ever(self) -> None:
         """A label that a crash left on a namespace must not keep it from being deleted."""
@@ -138,13 +144,19 @@ class Trusting:
             log.error("trust.unreadable", file=str(self._ca_file), reason=str(error))
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 @contextlib.asynccontextmanager
-async def cluster_operator(settings: ClusterSettings) -> AsyncIterator[ClusterOperator]:
+async def cluster_operator(
+    settings: ClusterSettings, *, now: Now = _utc_now, pace: Pace = pacing.CLUSTER
+) -> AsyncIterator[ClusterOperator]:
     """The operator of a cluster, not yet running. Raises EdgeError in words."""
     trust = Trusting(settings.coordinator_ca_file)
     client = await connect(kubeconfig(settings))
     async with client, new_http(trust.context) as http:
-        yield wire(settings, client, http, trust, lambda: datetime.now(UTC))
+        yield wire(settings, client, http, trust, now, pace)
 
 
 def wire(
@@ -153,6 +165,7 @@ def wire(
     http: httpx.AsyncClient,
     trust: Trusting,
     now: Now,
+    pace: Pace,
 ) -> ClusterOperator:
     """Everything that belongs together, over one connection to the API server."""
     metrics, memory = OperatorMetrics(), Memory()
@@ -166,10 +179,12 @@ def wire(
     edge = ClusterEdge(
         api, memory, ControlPort(http), registrar, holding, reaching, known_platform, now
     )
-    reconciler = Reconciler(edge, now, metrics, pace=pacing.CLUSTER, workers=settings.workers)
+    reconciler = Reconciler(edge, now, metrics, pace=pace, workers=settings.workers)
     canary = Canary(api, settings.namespaces, metrics, time.monotonic, uuid4().hex)
     feed = Feed(memory, edge.looking, canary, reconciler.enqueue)
-    return ClusterOperator(settings, metrics, registrar, reconciler, canary, holding, feed, trust)
+    return ClusterOperator(
+        settings, client, metrics, registrar, edge, reconciler, canary, holding, feed, trust
+    )
 
 
 def platform(settings: ClusterSettings) -> Platform:
