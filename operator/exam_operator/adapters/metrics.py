@@ -75,10 +75,14 @@ class OperatorMetrics:
             registry=self._registry,
         )
 
-    def seen(
+    def standing(self, key: Key, phase: Phase) -> None:
+        """Note in which phase a delivery was seen."""
+        self._phases[key] = phase
+
+    def changed(
         self, key: Key, before: ExamDeliveryStatus, after: ExamDeliveryStatus, now: datetime
     ) -> None:
-        """Note what one plan changed."""
+        """Note what the status that was just written changed."""
         if before.phase is not after.phase:
             entered = self._entered.get(key)
             if entered is not None:

@@ -14,6 +14,7 @@ from typing import Protocol
 import structlog
 
 from exam_operator.adapters.metrics import OperatorMetrics
+from exam_operator.core import commands as c
 from exam_operator.core import pacing, planning
 from exam_operator.core.commands import Command
 from exam_operator.core.world import Key, Observed
@@ -24,6 +25,7 @@ _SWEEP_SECONDS = 60.0
 _TIMEOUT_SECONDS = 60.0
 _FIRST_BACKOFF_SECONDS = 0.2
 _LONGEST_BACKOFF_SECONDS = 30.0
+_STALE_IN_A_ROW = 3
 
 
 class Edge(Protocol):
@@ -57,6 +59,7 @@ class Reconciler:
         self._due: dict[Key, float] = {}
         self._busy: set[Key] = set()
         self._failures: dict[Key, int] = {}
+        self._stale: dict[Key, int] = {}
         self._wake = asyncio.Event()
 
     def enqueue(self, key: Key, after_seconds: float = 0.0) -> None:
@@ -84,20 +87,31 @@ class Reconciler:
             return None
         now = self._now()
         decided = planning.plan(observed, now, self._pace)
-        self._metrics.seen(key, observed.object.status, decided.status, now)
-        await self._obey(key, decided.commands)
+        self._metrics.standing(key, observed.object.status.phase)
+        refused: dict[type[Command], Refused] = {}
+        for command in decided.commands:
+            await self._obey(key, command, refused)
+            if isinstance(command, c.WriteStatus):
+                self._metrics.changed(key, observed.object.status, command.status, now)
+        for refusal in refused.values():
+            raise refusal
         return decided.requeue_seconds
 
-    async def _obey(self, key: Key, ordered: Iterable[Command]) -> None:
-        """In order; what the platform refuses holds up nothing that does not build on it."""
-        refusal: Refused | None = None
-        for command in ordered:
-            try:
-                await self._edge.apply(key, command)
-            except Refused as error:
-                refusal = error
-        if refusal is not None:
-            raise refusal
+    async def _obey(
+        self, key: Key, command: Command, refused: dict[type[Command], Refused]
+    ) -> None:
+        """What the platform refuses holds up what builds on it, and nothing else.
+
+        Everything builds on the status: an epoch that is not written might be given twice.
+        """
+        if c.Protect in refused and isinstance(command, c.EnsureSecret | c.EnsureVolume):
+            return
+        try:
+            await self._edge.apply(key, command)
+        except Refused as refusal:
+            if isinstance(command, c.WriteStatus):
+                raise
+            refused[type(command)] = refusal
 
     def _take_due(self) -> list[Key]:
         now = time.monotonic()
@@ -125,10 +139,11 @@ class Reconciler:
                 async with asyncio.timeout(_TIMEOUT_SECONDS):
                     again = await self.reconcile(key)
             self._failures.pop(key, None)
+            self._stale.pop(key, None)
             if again is not None:
                 self.enqueue(key, again)
-        except Stale:
-            self.enqueue(key)
+        except Stale as error:
+            self._again_at_once(key, str(error))
         except (EdgeError, TimeoutError) as error:
             log.warning("reconcile.failed", delivery=key.name, reason=str(error) or "timeout")
             self._again_later(key)
@@ -140,6 +155,15 @@ class Reconciler:
             self._busy.discard(key)
             self._workers.release()
             self._wake.set()
+
+    def _again_at_once(self, key: Key, reason: str) -> None:
+        """Somebody else was quicker; who is so again and again is a failure like any other."""
+        self._stale[key] = self._stale.get(key, 0) + 1
+        if self._stale[key] <= _STALE_IN_A_ROW:
+            self.enqueue(key)
+            return
+        log.warning("reconcile.stale", delivery=key.name, reason=reason)
+        self._again_later(key)
 
     def _again_later(self, key: Key) -> None:
         self._metrics.reconcile_failures.inc()

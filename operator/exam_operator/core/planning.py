@@ -115,13 +115,17 @@ def _lift(observed: Observed) -> tuple[c.Command, ...]:
 
 
 def _ensure(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command, ...]:
-    """Secret and volume are made once. Where answers may have been, a blank one is never made."""
+    """Secret and volume are made once. Where answers may have been, a blank one is never made.
+
+    New keys would not open a volume that is there.
+    """
     if phases.data_matters(observed.object, phase, now):
         return ()
     spec, made = observed.object.spec, list[c.Command]()
     reply = observed.registered.reply
     secret = observed.secret
-    if secret.state is SecretState.ABSENT and secret.problem is None and reply is not None:
+    absent = secret.state is SecretState.ABSENT and observed.volume.state is VolumeState.ABSENT
+    if absent and secret.problem is None and reply is not None:
         reference = spec.encryption.key_secret_ref
         made.append(c.EnsureSecret(reply.trust, reference.name if reference else None))
     if observed.volume.state is VolumeState.ABSENT:
@@ -139,6 +143,8 @@ def _start(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command, 
         and observed.volume.state is VolumeState.PRESENT
         and not phases.data_lost(observed, phase, now)
     )
+    if phase is Phase.PREPARING and not observed.access.ready:
+        return ()  # it would start without its certificate, and without knowing its address
     delivery_id = statuses.delivery_id(observed)
     if not ready or delivery_id is None or recovery.start_delay(observed.exits, now) > 0:
         return ()

@@ -18,13 +18,14 @@ _HUNG_AFTER_SECONDS = 60.0
 
 
 def next_epoch(observed: Observed) -> int:
-    """One more than any epoch that anybody has seen for this delivery."""
+    """One more than any epoch that anybody has seen for this delivery, or one that nobody got."""
     seen = [observed.object.status.epoch]
     if observed.child is not None:
         seen.append(observed.child.epoch)
     if observed.registered.reply is not None:
         seen.append(observed.registered.reply.epoch)
-    return max(seen) + 1
+    newest = max(seen)
+    return newest if newest == observed.unstarted else newest + 1
 
 
 def start_delay(exits: Sequence[Exit], now: datetime) -> float:

@@ -73,7 +73,7 @@ def _restarts(
 ) -> RestartsStatus:
     before = observed.object.status.restarts
     update = _restarts_in_place(observed, now)
-    if start is not None and observed.object.status.epoch > 0:
+    if start is not None and 0 < observed.object.status.epoch < start.epoch:
         asked = observed.object.metadata.annotations.get(RESTART_ANNOTATION)
         requested = bool(asked) and asked != before.last_requested_at
         last = observed.exits[-1].reason if observed.exits else "ClientLost"

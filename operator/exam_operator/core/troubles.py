@@ -13,6 +13,10 @@ LOST = (
     "the delivery's database or key is gone. Put the volume or the Secret back; to give the data"
     " up, set the annotation exams.medxamion.io/discard-untransferred-data to the object's uid"
 )
+_KEYLESS = (
+    "the delivery's keys are gone and its volume is there: put the Secret back. A running"
+    " exam-client goes on, a new one could not read its data"
+)
 _ANEW = (
     "the exam-client came back with fewer attempts than were begun: its volume was emptied or"
     " swapped. It is fenced off; put the volume back and ask for a restart, or give the data up"
@@ -47,8 +51,17 @@ def _data_troubles(observed: Observed, step: Step, now: datetime) -> Iterable[tu
         yield "SecretDamaged", observed.secret.problem or "a key file is missing or altered"
     elif observed.secret.problem:
         yield "SecretNotReady", observed.secret.problem
+    elif _keys_are_missing(observed, step):
+        yield "SecretMissing", _KEYLESS
     if observed.volume.state is VolumeState.PENDING_DELETION:
         yield "VolumeDeletionPending", "the volume goes with its last user; finalise first"
+
+
+def _keys_are_missing(observed: Observed, step: Step) -> bool:
+    """They are made before the volume, and only the end of the data may take them."""
+    missing = observed.secret.state is SecretState.ABSENT
+    wanted = step.phase is not Phase.VALIDATED and step.phase not in END_PHASES
+    return missing and wanted and observed.volume.state is VolumeState.PRESENT
 
 
 def _platform_troubles(observed: Observed, step: Step) -> Iterable[tuple[str, str]]:

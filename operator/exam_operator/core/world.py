@@ -153,8 +153,9 @@ class ReceiptCheck:
 class Observed:
     """One look at the world around one object. ``client`` is absent where ``/status`` is silent.
 
-    ``refused``: what the platform said no to when it was asked last. ``protected``: whether object,
-    volume and keys are held against deletion; None where the edge has no such hold.
+    ``refused``: what the platform said no to when it was asked last. ``unstarted``: an epoch whose
+    start it refused, so that nobody has it. ``protected``: whether object, volume and keys are held
+    against deletion; None where the edge has no such hold.
     """
 
     object: ExamDelivery
@@ -168,4 +169,5 @@ class Observed:
     """The last ends of exam-clients, oldest first."""
     access: Access = field(default_factory=Access)
     refused: Trouble | None = None
+    unstarted: int | None = None
     protected: bool | None = None
