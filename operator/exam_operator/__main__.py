@@ -31,10 +31,22 @@ def main() -> int:
     _log_json(settings.log_level)
     try:
         asyncio.run(_run(settings))
-    except EdgeError as error:
-        sys.stderr.write(f"exam-operator: {error}\n")
+    except (EdgeError, ExceptionGroup) as error:
+        sys.stderr.write(f"exam-operator: {_sentence(error)}\n")
         return 2
     return 0
+
+
+def _sentence(error: EdgeError | ExceptionGroup[Exception]) -> str:
+    """What can be said to a person. Raises the error again where nothing can."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        (only,) = error.exceptions
+        if not isinstance(only, EdgeError | ExceptionGroup):
+            break
+        error = only
+    if isinstance(error, EdgeError):
+        return str(error)
+    raise error
 
 
 async def _run(settings: ClusterSettings) -> None:

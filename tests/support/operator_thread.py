@@ -56,6 +56,13 @@ class OperatorThread:
 
         loop.call_soon_threadsafe(sweep)
 
+    def tidy(self, namespace: str) -> None:
+        """As it does every few minutes."""
+        assert self._loop is not None
+        assert self.operator is not None
+        done = asyncio.run_coroutine_threadsafe(self.operator.tidy(namespace), self._loop)
+        done.result(30)
+
     def _main(self) -> None:
         try:
             asyncio.run(self._run())

@@ -1,7 +1,8 @@
 """Certificates of exam-clients, signed with the authority that the chart made.
 
-A certificate lives 90 days and is renewed after two thirds of them, or at once when a name is
-missing or the authority changed; exam-clients read the new one without a restart.
+A certificate lives 90 days (or as long as its authority) and is renewed after two thirds of that,
+or at once when a name is missing or the authority changed; exam-clients read the new one without a
+restart.
 """
 
 import ipaddress
@@ -16,10 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from exam_operator.core.access import split_hosts
-from exam_operator.errors import EdgeError
+from exam_operator.errors import Refused
 
 LIFETIME = timedelta(days=90)
-_RENEW_AFTER = LIFETIME * 2 / 3
 _SKEW = timedelta(minutes=5)
 _AuthorityKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -31,8 +31,11 @@ class Authority:
     folder: Path
 
     def issue(self, hosts: tuple[str, ...], now: datetime) -> dict[str, bytes]:
-        """``tls.crt``, ``tls.key`` and ``ca.crt`` in PEM. Raises EdgeError."""
+        """``tls.crt``, ``tls.key`` and ``ca.crt`` in PEM. Raises Refused in words."""
         certificate, key, bundle = self._load()
+        if now >= certificate.not_valid_after_utc:
+            ended = f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+            raise _unusable(f"the authority in {self.folder} ended at {ended}; replace it")
         own = ec.generate_private_key(ec.SECP256R1())
         issued = (
             x509.CertificateBuilder()
@@ -40,7 +43,7 @@ class Authority:
             .issuer_name(certificate.subject)
             .public_key(own.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _SKEW)
+            .not_valid_before(max(now - _SKEW, certificate.not_valid_before_utc))
             .not_valid_after(min(now + LIFETIME, certificate.not_valid_after_utc))
             .add_extension(x509.SubjectAlternativeName(_alternatives(hosts)), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -59,7 +62,7 @@ class Authority:
         }
 
     def trusted(self) -> bytes:
-        """``ca.crt``: everything that counts as ours. Raises EdgeError."""
+        """``ca.crt``: everything that counts as ours. Raises Refused in words."""
         return self._read("ca.crt")
 
     def _load(self) -> tuple[x509.Certificate, _AuthorityKey, bytes]:
@@ -68,19 +71,19 @@ class Authority:
             key = serialization.load_pem_private_key(self._read("ca.key"), password=None)
             certificates = x509.load_pem_x509_certificates(bundle)
         except ValueError as error:
-            raise EdgeError(f"{self.folder}: ca.crt and ca.key must be PEM ({error})") from error
+            raise _unusable(f"{self.folder}: ca.crt and ca.key must be PEM ({error})") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-            raise EdgeError(f"{self.folder}/ca.key must be an ECDSA or RSA key")
+            raise _unusable(f"{self.folder}/ca.key must be an ECDSA or RSA key")
         for certificate in certificates:
             if certificate.public_key() == key.public_key():
                 return certificate, key, bundle
-        raise EdgeError(f"{self.folder}: no certificate in ca.crt belongs to ca.key")
+        raise _unusable(f"{self.folder}: no certificate in ca.crt belongs to ca.key")
 
     def _read(self, name: str) -> bytes:
         try:
             return (self.folder / name).read_bytes()
         except OSError as error:
-            raise EdgeError(f"{self.folder / name} can't be read: {error.strerror}") from error
+            raise _unusable(f"{self.folder / name} can't be read: {error.strerror}") from error
 
 
 def is_current(
@@ -90,7 +93,7 @@ def is_current(
     certificate = _parsed(held.get("tls.crt"))
     if certificate is None or (trusted is not None and held.get("ca.crt") != trusted):
         return False
-    if now >= certificate.not_valid_before_utc + _RENEW_AFTER:
+    if now >= _renewal(certificate):
         return False
     return set(hosts) <= _hosts(certificate)
 
@@ -99,6 +102,16 @@ def expires_at(held: Mapping[str, bytes]) -> datetime | None:
     """When the certificate ends; None for something that is none."""
     certificate = _parsed(held.get("tls.crt"))
     return None if certificate is None else certificate.not_valid_after_utc
+
+
+def _renewal(certificate: x509.Certificate) -> datetime:
+    """After two thirds of its life, which ends early where the authority's does."""
+    since, until = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return since + (until - since) * 2 / 3
+
+
+def _unusable(message: str) -> Refused:
+    return Refused("AuthorityUnusable", message)
 
 
 def _parsed(pem: bytes | None) -> x509.Certificate | None:

@@ -67,6 +67,7 @@ class Registrar:
         self._waiting: dict[str, Key] = {}
         self._wake = asyncio.Event()
         self._sending: set[str] = set()
+        self._gone: set[str] = set()
 
     def registered(self, uid: str) -> Registered:
         return self._known.get(uid, _SILENT_REGISTRATION)
@@ -76,12 +77,13 @@ class Registrar:
         before = self.registered(uid)
         self._known[uid] = replace(before, sent=body, sent_at=self._now())
         self._waiting[uid] = key
+        self._gone.discard(uid)
         self._wake.set()
 
     def forget(self, uid: str) -> None:
-        """The object is gone; what is still to be said is said."""
-        if uid not in self._waiting and uid not in self._sending:
-            self._known.pop(uid, None)
+        """The object is gone; what is still to be said is said first."""
+        self._gone.add(uid)
+        self._drop_gone(uid)
 
     async def run(self) -> None:
         """Send what waits, some at a time and one at a time per delivery, until cancelled."""
@@ -108,10 +110,16 @@ class Registrar:
                 await self._exchange(uid, body)
         finally:
             self._sending.discard(uid)
+            self._drop_gone(uid)
             slots.release()
             if uid in self._waiting:
                 self._wake.set()
         self._on_reply(key)
+
+    def _drop_gone(self, uid: str) -> None:
+        if uid in self._gone and uid not in self._waiting and uid not in self._sending:
+            self._gone.discard(uid)
+            self._known.pop(uid, None)
 
     async def _exchange(self, uid: str, body: DeliveryRegistration) -> None:
         answered = self.registered(uid).answers

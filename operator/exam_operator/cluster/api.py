@@ -19,6 +19,7 @@ from exam_operator.errors import AlreadyThere, EdgeError, Refused, Stale
 
 Json = dict[str, Any]
 _TIMEOUT_SECONDS = 15
+_PAGE = 500
 _MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -58,16 +59,34 @@ class ClusterApi:
         return None if reply.status == 404 else _done(reply).body
 
     async def listed(self, kind: Kind, namespace: str | None, **query: str) -> list[Json]:
-        """Objects of a namespace; ``query`` as labelSelector, fieldSelector."""
-        reply = await self._call("GET", _path(kind, namespace), query=query, verb="list")
-        items: list[Json] = _done(reply).body["items"]
-        return items
+        """Objects of a namespace; ``query`` as labelSelector, fieldSelector. Raises EdgeError."""
+        items: list[Json] = []
+        wanted = {"limit": str(_PAGE), **query}
+        while True:
+            reply = await self._call("GET", _path(kind, namespace), query=wanted, verb="list")
+            page = _done(reply).body
+            items += page.get("items") or []
+            following = (page.get("metadata") or {}).get("continue")
+            if not following:
+                return items
+            wanted["continue"] = following
+
+    async def check(self, kind: Kind, namespace: str) -> None:
+        """Raises Refused in words where the kind is not known or may not be listed."""
+        reply = await self._call("GET", _path(kind, namespace), query={"limit": "1"}, verb="list")
+        if reply.status == 404:
+            plural = kind.value[1]
+            raise Refused("KindMissing", f"this cluster knows no {plural}; install the chart first")
+        _done(reply)
 
     async def create(self, kind: Kind, namespace: str, manifest: Json) -> Json:
         """Raises AlreadyThere, Refused, EdgeError."""
         reply = await self._call("POST", _path(kind, namespace), manifest, verb="create")
         if reply.status == 409:
             raise AlreadyThere(_message(reply))
+        if reply.status == 404:
+            plural, said = kind.value[1], _message(reply)
+            raise Refused("KindMissing", f"{plural} can't be made in {namespace}: {said}")
         return _done(reply).body
 
     async def replace_status(self, kind: Kind, stored: Json) -> Json:
@@ -119,7 +138,7 @@ class ClusterApi:
             )
             response = await self._http.call_api(*wanted, _request_timeout=_TIMEOUT_SECONDS)
             raw = await response.read()  # type: ignore[no-untyped-call]
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, config.ConfigException) as error:
             self._metrics.api_calls.labels(verb=verb, code="none").inc()
             raise EdgeError(f"the API server does not answer ({type(error).__name__})") from error
         self._metrics.api_calls.labels(verb=verb, code=str(response.status)).inc()

@@ -14,7 +14,7 @@ from exam_operator.adapters.exam_client import ControlPort
 from exam_operator.cluster.api import ClusterApi, Kind
 from exam_operator.cluster.holding import Holding
 from exam_operator.cluster.looking import Looking
-from exam_operator.cluster.memory import Known, Memory
+from exam_operator.cluster.memory import Known, Memory, key_of
 from exam_operator.cluster.reaching import Reaching, control_url
 from exam_operator.cluster.telling import Telling
 from exam_operator.core import commands as c
@@ -43,7 +43,7 @@ class ClusterEdge:
         self._api, self._memory, self._control = api, memory, control
         self._registrar, self._holding, self._reaching = registrar, holding, reaching
         self._platform, self._now = platform, now
-        self._telling = Telling(api, now)
+        self.telling = Telling(api, now)
         self.looking = Looking(api, control, registrar, holding, reaching, now)
 
     def all_keys(self) -> list[Key]:
@@ -55,12 +55,13 @@ class ClusterEdge:
 
     async def apply(self, key: Key, command: c.Command) -> None:
         known = self._memory.get(key)
-        if known is None:
-            raise Stale("the object is gone")
+        if known is None or known.judged is None:
+            raise Stale("the object is gone, or another one by now")
         try:
             await self._obey(key, known, command)
         except Refused as refusal:
-            known.refused[type(command).__name__] = Trouble(refusal.reason, str(refusal))
+            trouble = Trouble(refusal.reason, str(refusal))
+            known.refused[type(command).__name__] = (trouble, self._now())
             raise
         except Stale:
             await self._find(key)
@@ -80,7 +81,6 @@ class ClusterEdge:
             case c.EnsureAccess():
                 await self._reaching.ensure(known)
             case c.ReleaseObject():
-                self._registrar.forget(known.uid)
                 await self._holding.release(known)
             case c.StartClient() | c.StopClient() | c.PutDesired() | c.KillClient():
                 await self._obey_about_client(known, command)
@@ -114,9 +114,11 @@ class ClusterEdge:
                 pass  # the kubelet does, once the grace of the deletion that was asked for is over
 
     async def _write_status(self, known: Known, status: ExamDeliveryStatus) -> None:
-        """The version that was seen, or nothing: an epoch is never given twice."""
-        stored = known.stored
-        meta = known.raw["metadata"]
+        """The version that was judged, or nothing: an epoch is never given twice."""
+        if known.judged is None:
+            raise Stale("another object by now")
+        raw, stored = known.judged
+        meta = raw["metadata"]
         document = {
             **stored.to_dict(),
             "metadata": {
@@ -125,7 +127,7 @@ class ClusterEdge:
             "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
         self._memory.see(await self._api.replace_status(Kind.DELIVERY, document))
-        await self._telling.tell(stored, status)
+        self.telling.tell(stored, status)
 
     async def _start(self, known: Known, wanted: c.StartClient) -> None:
         stored = known.stored
@@ -139,7 +141,10 @@ class ClusterEdge:
         except AlreadyThere:
             known.pod.forget()
             raise Stale("a pod of that name is there already") from None
-        known.silent_since, known.was_ready = None, False
+        except Refused:
+            known.unstarted = wanted.epoch
+            raise
+        known.silent_since, known.was_ready, known.unstarted = None, False, None
         self.looking.note_pod(known, made)
         log.info("client.started", delivery_uid=known.uid, epoch=wanted.epoch)
 
@@ -166,6 +171,22 @@ class ClusterEdge:
             return
         if refused is not None:
             log.warning("desired.refused", delivery_uid=known.uid, mode=desired.mode, code=refused)
+
+    async def catch_up(self, namespace: str) -> list[Key]:
+        """Compare memory with the API: the net under every watch. Returns what there is to do."""
+        before = self._memory.uids_in(namespace)
+        listed = await self._api.listed(Kind.DELIVERY, namespace)
+        there = {raw["metadata"]["uid"] for raw in listed}
+        gone = [key for key, uid in before.items() if uid not in there]
+        for key in gone:
+            self._memory.drop(key, before[key])
+        return [*gone, *(key_of(raw) for raw in listed if self._is_news(raw))]
+
+    def _is_news(self, raw: Json) -> bool:
+        try:
+            return self._memory.see(raw)[1]
+        except ValidationError:
+            return False  # the watch has told of it already
 
     async def _find(self, key: Key) -> Known | None:
         """The object as the API has it now."""

@@ -28,7 +28,7 @@ class Feed:
     def delivery(self, kind: str | None, raw: Json) -> None:
         key = key_of(raw)
         if kind == DELETED:
-            self._memory.drop(key)
+            self._memory.drop(key, raw["metadata"]["uid"])
             self._enqueue(key)
             return
         try:

@@ -4,16 +4,21 @@ Keys and claim are made once, held by our finalizer while their data is not hand
 then on owned by the object, so that its deletion takes them along without the operator.
 """
 
+import asyncio
 import base64
+import contextlib
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import ValidationError
+
 from exam_contract.delivery import FINALIZER, NAMESPACE_LABEL
 from exam_contract.trust import TrustRoot
 from exam_operator.cluster.api import ClusterApi, Kind
-from exam_operator.cluster.memory import Known, Looked, Memory, finalizers
+from exam_operator.cluster.memory import Known, Looked, Memory, finalizers, key_of
 from exam_operator.core import access, manifests, names, sightings
 from exam_operator.errors import AlreadyThere, EdgeError, Refused
 
@@ -28,6 +33,9 @@ class Holding:
     def __init__(self, api: ClusterApi, memory: Memory, now: Callable[[], datetime]) -> None:
         self._api, self._memory, self._now = api, memory, now
         self._second, self._looks = 0, 0
+        self._marking = asyncio.Lock()
+        self._marked: set[str] = set()
+        self._protecting: Counter[str] = Counter()
 
     async def look_at_secret(self, known: Known) -> Json | None:
         """The keys, looked at again every ten seconds. Raises EdgeError."""
@@ -66,15 +74,15 @@ class Holding:
 
     async def protect(self, known: Known) -> None:
         """Label the namespace, guard it against disruption, hold the object; in this order."""
-        meta = known.stored.metadata
-        label = {"metadata": {"labels": {NAMESPACE_LABEL: "true"}}}
-        await self._api.merge(Kind.NAMESPACE, None, meta.namespace, label)
+        namespace = known.stored.metadata.namespace
+        self._protecting[namespace] += 1
         try:
-            budget = access.disruption_budget(meta.namespace)
-            await self._api.create(Kind.DISRUPTION_BUDGET, meta.namespace, budget)
-        except AlreadyThere:
-            pass
-        await self._set_finalizers(known, [*finalizers(known.raw), FINALIZER])
+            if namespace not in self._marked:
+                async with self._marking:
+                    await self._mark(namespace)
+            await self._set_finalizers(known, [*finalizers(known.raw), FINALIZER])
+        finally:
+            self._protecting[namespace] -= 1
 
     async def lift(self, known: Known) -> None:
         """Give pod, claim and keys into the hands of the object, then let the object go."""
@@ -90,17 +98,41 @@ class Holding:
     async def release(self, known: Known) -> None:
         """Nothing is left below the object."""
         await self._set_finalizers(known, _without_ours(known.raw))
-        self._memory.drop_object(known)
+        self._memory.drop(key_of(known.raw), known.uid)
         await self.tidy(known.stored.metadata.namespace)
 
     async def tidy(self, namespace: str) -> None:
         """Unlabel a namespace that holds no untransferred data any more."""
-        if any(self._memory.protected_in(namespace)):
-            return
-        held = await self._api.listed(Kind.DELIVERY, namespace)
-        if not any(FINALIZER in finalizers(raw) for raw in held):
+        async with self._marking:
+            if self._holds(namespace):
+                return
+            held = await self._api.listed(Kind.DELIVERY, namespace)
+            if self._holds(namespace) or any(FINALIZER in finalizers(raw) for raw in held):
+                return
+            self._marked.discard(namespace)  # before anything is awaited: a new one marks it again
             label = {"metadata": {"labels": {NAMESPACE_LABEL: None}}}
             await self._api.merge(Kind.NAMESPACE, None, namespace, label)
+
+    async def keep_marked(self, namespace: str) -> None:
+        """Label and budget as they should be, whatever somebody did to them."""
+        if not self._holds(namespace):
+            await self.tidy(namespace)
+            return
+        async with self._marking:
+            await self._mark(namespace)
+
+    def _holds(self, namespace: str) -> bool:
+        return bool(self._protecting[namespace]) or any(self._memory.protected_in(namespace))
+
+    async def _mark(self, namespace: str) -> None:
+        label = {"metadata": {"labels": {NAMESPACE_LABEL: "true"}}}
+        await self._api.merge(Kind.NAMESPACE, None, namespace, label)
+        try:
+            budget = access.disruption_budget(namespace)
+            await self._api.create(Kind.DISRUPTION_BUDGET, namespace, budget)
+        except AlreadyThere:
+            pass
+        self._marked.add(namespace)
 
     async def destroy(self, kind: Kind, known: Known, looked: Looked) -> None:
         """Delete claim or keys, and let them go. Raises EdgeError while a pod is there."""
@@ -164,7 +196,8 @@ class Holding:
 
     def _may_look_again(self, known: Known) -> bool:
         now = self._now()
-        if known.secret_at is not None and now - known.secret_at < _LOOK_EVERY:
+        every = max(_LOOK_EVERY, timedelta(seconds=len(self._memory) / _LOOKS_A_SECOND))
+        if known.secret_at is not None and now - known.secret_at < every:
             return False
         second = int(now.timestamp())
         if second != self._second:
@@ -175,10 +208,12 @@ class Holding:
 
 def _learn(known: Known, data: dict[str, bytes]) -> None:
     """The control key and the trust root stay known, even if the Secret is lost."""
-    control = data.get("control.key", b"").decode("ascii", "replace").strip()
-    known.control_key = known.control_key or control or None
+    control = data.get("control.key", b"").strip()
+    if known.control_key is None and control.isascii() and control.isalnum():
+        known.control_key = control.decode()
     if known.trust is None and data.get("trust.json"):
-        known.trust = TrustRoot.model_validate_json(data["trust.json"])
+        with contextlib.suppress(ValidationError):  # that it was altered is told by its digest
+            known.trust = TrustRoot.model_validate_json(data["trust.json"])
 
 
 def _without_ours(raw: Json) -> list[str]:

@@ -42,30 +42,35 @@ class Looking:
     ) -> None:
         self._api, self._control, self._registrar = api, control, registrar
         self._holding, self._reaching, self._now = holding, reaching, now
-        self._nodes: dict[str, tuple[datetime, Json | None]] = {}
+        self._nodes: dict[str, tuple[datetime, tuple[str | None, bool]]] = {}
 
     async def look(self, known: Known) -> Observed:
         """Raises EdgeError where the API does not answer."""
-        stored = known.stored
-        secret = await self._holding.look_at_secret(known)
+        phase = known.stored.status.phase
+        secret = await self._secret(known)
         client = await self._ask(known)
-        if client is None or stored.status.phase not in _QUIET:
+        seen = known.pod.known and known.claim.known
+        if client is None or not seen or phase not in _QUIET:
             before = known.pod.found
             await self._look_again(known)
             if known.pod.found != before:
                 client = await self._ask(known)
         shown = client.transfer.receipt if client is not None else None
+        child, volume = await self._child(known, client), await self._volume(known)
+        access = known.access if phase in END_PHASES else await self._reaching.look(known)
+        known.judged = (known.raw, known.stored)
         return Observed(
             object=known.stored,
-            child=await self._child(known, client),
+            child=child,
             client=client,
             secret=sightings.secret(secret, _digest_on(known.claim.found)),
-            volume=await self._volume(known),
+            volume=volume,
             registered=self._registrar.registered(known.uid),
             receipt=check_receipt(shown, known.trust) if shown is not None else None,
             exits=tuple(known.exits),
-            access=await self._reaching.look(known),
-            refused=next(iter(known.refused.values()), None),
+            access=access,
+            refused=known.refusal(self._now()),
+            unstarted=known.unstarted,
             protected=FINALIZER in finalizers(known.raw),
         )
 
@@ -89,10 +94,15 @@ class Looking:
 
     async def _look_again(self, known: Known) -> None:
         namespace, name = known.stored.metadata.namespace, names.child_name(known.uid)
-        if known.stored.status.phase in END_PHASES and known.pod.known and not known.pod.found:
+        if _is_over(known) and known.claim.known and known.claim.found is None:
             return
         self.note_pod(known, await self._api.get(Kind.POD, namespace, name))
         known.claim.see(await self._api.get(Kind.CLAIM, namespace, name))
+
+    async def _secret(self, known: Known) -> Json | None:
+        if _is_over(known) and known.secret.known and known.secret.found is None:
+            return None
+        return await self._holding.look_at_secret(known)
 
     def _note_end(self, known: Known, pod: Json) -> None:
         """A container that ended, by its place in the row of its pod's containers."""
@@ -146,11 +156,14 @@ class Looking:
         name = pod.get("spec", {}).get("nodeName")
         if not name:
             return None, False
-        at, found = self._nodes.get(name, (None, None))
-        if at is None or self._now() - at >= _NODE_FRESH:
+        now = self._now()
+        self._nodes = {
+            one: looked for one, looked in self._nodes.items() if now - looked[0] < _NODE_FRESH
+        }
+        if name not in self._nodes:
             found = await self._api.get(Kind.NODE, None, name)
-            self._nodes[name] = (self._now(), found)
-        return sightings.node_trouble(found)
+            self._nodes[name] = (now, sightings.node_trouble(found))
+        return self._nodes[name][1]
 
     async def _volume(self, known: Known) -> Volume:
         claim = known.claim.found
@@ -171,6 +184,12 @@ class Looking:
         )
         newest = max(events, key=_told_at, default=None)
         return None if newest is None else str(newest.get("message", ""))[:500]
+
+
+def _is_over(known: Known) -> bool:
+    """An end without a pod: nothing moves here by itself any more."""
+    ended = known.stored.status.phase in END_PHASES
+    return ended and known.pod.known and known.pod.found is None
 
 
 def _told_at(event: Json) -> str:

@@ -4,9 +4,9 @@ A cache for the quiet path only. What is missing here was not seen yet, which is
 not being there; whenever something is off, the edge looks at the API itself.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from exam_contract.delivery import FINALIZER, ExamDelivery
@@ -16,6 +16,9 @@ from exam_operator.core.world import Access, Exit, Key, Trouble
 
 Json = dict[str, Any]
 _EXITS_KEPT = 16
+_NOTED_KEPT = 64
+_REFUSAL_COUNTS = timedelta(minutes=2)
+"""Longer than any wait before the next attempt."""
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -41,10 +44,14 @@ class Looked:
 
 @dataclass
 class Known:
-    """One delivery."""
+    """One delivery. ``judged``: the version of the object that the plan in hand was made of.
+
+    ``unstarted``: an epoch whose start the API refused, so that nobody has it.
+    """
 
     raw: Json
     stored: ExamDelivery
+    judged: tuple[Json, ExamDelivery] | None = None
     pod: Looked = field(default_factory=Looked)
     claim: Looked = field(default_factory=Looked)
     secret: Looked = field(default_factory=Looked)
@@ -59,8 +66,9 @@ class Known:
     silent_since: datetime | None = None
     was_ready: bool = False
     exits: list[Exit] = field(default_factory=list)
-    noted: set[tuple[str, int]] = field(default_factory=set)
-    refused: dict[str, Trouble] = field(default_factory=dict)
+    noted: list[tuple[str, int]] = field(default_factory=list)
+    refused: dict[str, tuple[Trouble, datetime]] = field(default_factory=dict)
+    unstarted: int | None = None
 
     @property
     def uid(self) -> str:
@@ -70,16 +78,27 @@ class Known:
         """Each end once, however often it is seen."""
         if (pod_uid, restart) in self.noted:
             return
-        self.noted.add((pod_uid, restart))
+        self.noted = [*self.noted, (pod_uid, restart)][-_NOTED_KEPT:]
         self.exits = [*self.exits, end][-_EXITS_KEPT:]
         self.was_ready = False
 
+    def refusal(self, now: datetime) -> Trouble | None:
+        """What was refused lately; what nobody tried again for a while does not matter any more."""
+        for trouble, at in self.refused.values():
+            if now - at < _REFUSAL_COUNTS:
+                return trouble
+        return None
+
 
 class Memory:
-    """Every delivery that the operator looks after."""
+    """Every delivery that the operator looks after. ``on_drop``: told the uid of each that goes."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_drop: Callable[[str], None] = lambda uid: None) -> None:
         self._known: dict[Key, Known] = {}
+        self._on_drop = on_drop
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def keys(self) -> list[Key]:
         return list(self._known)
@@ -92,26 +111,29 @@ class Memory:
 
         Raises pydantic's ValidationError for an object that this version can't read.
         """
-        key, stored = key_of(raw), ExamDelivery.model_validate(raw)
-        raw = trimmed({**raw, "spec": {}, "status": {}})
+        key = key_of(raw)
         before = self._known.get(key)
+        if before is not None and not is_newer(raw, before.raw):
+            return before, False
+        stored = ExamDelivery.model_validate(raw)
+        raw = trimmed({**raw, "spec": {}, "status": {}})
         if before is None or before.uid != raw["metadata"]["uid"]:
+            self.drop(key)
             self._known[key] = Known(raw, stored)
             return self._known[key], True
-        if not is_newer(raw, before.raw):
-            return before, False
         changed = _acted_upon(raw) != _acted_upon(before.raw)
         before.raw, before.stored = raw, stored
         return before, changed
 
-    def drop(self, key: Key) -> None:
-        self._known.pop(key, None)
+    def drop(self, key: Key, uid: str | None = None) -> None:
+        """Forget an object; with ``uid`` only that very one, not another of its name."""
+        known = self._known.get(key)
+        if known is not None and uid in (None, known.uid):
+            del self._known[key]
+            self._on_drop(known.uid)
 
-    def drop_object(self, known: Known) -> None:
-        """Forget that very object, not one that was made anew under its name."""
-        key = key_of(known.raw)
-        if self._known.get(key) is known:
-            self.drop(key)
+    def uids_in(self, namespace: str) -> dict[Key, str]:
+        return {key: known.uid for key, known in self._known.items() if key.namespace == namespace}
 
     def protected_in(self, namespace: str) -> Iterable[Key]:
         """Deliveries of a namespace whose data is not handed over yet."""

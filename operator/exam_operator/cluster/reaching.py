@@ -17,12 +17,15 @@ from exam_operator.cluster.memory import Known
 from exam_operator.core import access, names, sightings
 from exam_operator.core.manifests import CONTROL_PORT, PUBLIC_PORT, Platform
 from exam_operator.core.world import Access, Trouble
-from exam_operator.errors import AlreadyThere, EdgeError
+from exam_operator.errors import AlreadyThere, Refused
 
 Json = dict[str, Any]
 _LOOK_EVERY = timedelta(minutes=5)
 _LOOK_AGAIN = timedelta(seconds=5)
+_NODE_HOST_FRESH = timedelta(seconds=30)
+_CERT_MANAGER_PATIENCE = timedelta(seconds=15)
 _ADDRESS_KINDS = ("ExternalIP", "InternalIP", "Hostname")
+_WAYS_IN = {"Ingress": Kind.INGRESS, "HTTPRoute": Kind.HTTP_ROUTE}
 
 
 class Reaching:
@@ -38,6 +41,7 @@ class Reaching:
     ) -> None:
         self._api, self._platform, self._authority = api, platform, authority
         self._public_host, self._now = public_host, now
+        self._host_of_a_node: tuple[datetime, str] | None = None
 
     async def look(self, known: Known) -> Access:
         """How the way stands; from memory where it was looked at lately. Raises EdgeError."""
@@ -46,7 +50,10 @@ class Reaching:
         fresh = since is not None and self._now() - since < patience
         if fresh and known.access_generation == generation:
             return known.access
-        known.access = await self._look(known)
+        try:
+            known.access = await self._look(known)
+        except Refused as refusal:
+            known.access = Access(ready=False, trouble=Trouble(refusal.reason, str(refusal)))
         known.access_at, known.access_generation = self._now(), generation
         return known.access
 
@@ -54,6 +61,7 @@ class Reaching:
         """Make or mend all of it. Raises EdgeError."""
         known.access_at = None
         stored, namespace = known.stored, known.stored.metadata.namespace
+        await self._clear_away(stored)
         for kind, manifest in self._standing(stored, known.origin):
             await self._ensure_one(kind, namespace, manifest)
         known.origin = await self._origin(known)
@@ -80,12 +88,19 @@ class Reaching:
         held = await self._held(known)
         expires = certificates.expires_at(held)
         if expires is None and self._authority is None:
-            message = "cert-manager has not issued the certificate; see its Certificate object"
-            return Access(ready=False, trouble=Trouble("CertificatePending", message))
+            return Access(ready=False, trouble=self._pending(stored))
         if expires is not None and expires <= self._now():
             message = f"the certificate ended at {expires:%Y-%m-%d %H:%M} UTC and was not renewed"
             return Access(ready=False, trouble=Trouble("CertificateExpired", message))
         return Access(ready=self._authority is None or self._is_current(known, held))
+
+    def _pending(self, stored: ExamDelivery) -> Trouble | None:
+        """Told only when it takes longer than it should."""
+        created = stored.metadata.creation_timestamp
+        if created is not None and self._now() - created < _CERT_MANAGER_PATIENCE:
+            return None
+        message = "cert-manager has not issued the certificate; see its Certificate object"
+        return Trouble("CertificatePending", message)
 
     def _is_current(self, known: Known, held: Mapping[str, bytes]) -> bool:
         trusted = self._authority.trusted() if self._authority else None
@@ -107,14 +122,28 @@ class Reaching:
             wanted.append((Kind.CERTIFICATE, access.certificate(stored, hosts, issuer)))
         return wanted
 
+    async def _clear_away(self, stored: ExamDelivery) -> None:
+        """An edit may have asked for another way: the old one must not stay open."""
+        if stored.metadata.generation <= 1:
+            return
+        namespace, name = stored.metadata.namespace, names.of(stored)
+        for word, kind in _WAYS_IN.items():
+            if stored.spec.access.type != word:
+                found = await self._api.get(kind, namespace, name)
+                if found is not None:
+                    await self._api.delete(kind, namespace, name, found["metadata"]["uid"])
+
     async def _ensure_one(self, kind: Kind, namespace: str, manifest: Json) -> None:
         name = manifest["metadata"]["name"]
         found = await self._api.get(kind, namespace, name)
         if found is None:
             await self._api.create(kind, namespace, manifest)
         elif _asked(found) != _asked(manifest):
-            change = {"metadata": {"annotations": manifest["metadata"]["annotations"]}}
-            await self._api.merge(kind, namespace, name, {**change, "spec": manifest["spec"]})
+            spec = manifest["spec"]
+            if kind is Kind.INGRESS:  # a merge keeps what is not named
+                spec = {"tls": None, **spec}
+            notes = {"annotations": manifest["metadata"]["annotations"]}
+            await self._api.merge(kind, namespace, name, {"metadata": notes, "spec": spec})
 
     async def _ensure_certificate(self, known: Known) -> None:
         if self._authority is None:
@@ -151,24 +180,37 @@ class Reaching:
             case "NodePort":
                 found = await self._api.get(Kind.SERVICE, namespace, names.of(known.stored))
                 port_number = _node_port(found)
+                if port_number is None:
+                    return None
                 host = wanted.host or self._public_host or await self._node_host()
-                return None if port_number is None else f"https://{host}:{port_number}"
+                return f"https://{_bracketed(host)}:{port_number}"
 
     async def _node_host(self) -> str:
         """The address of a node that is ready; a trial's way, since nodes come and go."""
+        now, last = self._now(), self._host_of_a_node
+        if last is None or now - last[0] >= _NODE_HOST_FRESH:
+            self._host_of_a_node = last = (now, await self._find_node_host())
+        return last[1]
+
+    async def _find_node_host(self) -> str:
         for node in await self._api.listed(Kind.NODE, None):
             addresses = node.get("status", {}).get("addresses") or []
             by_kind = {one["type"]: one["address"] for one in addresses}
             for kind in _ADDRESS_KINDS:
                 if kind in by_kind and sightings.node_trouble(node) == (None, False):
                     return str(by_kind[kind])
-        raise EdgeError("no node is ready, so a NodePort has no address; set operator.publicHost")
+        message = "no node is ready, so a NodePort has no address; set operator.publicHost"
+        raise Refused("NoNodeAddress", message)
 
 
 def control_url(address: str) -> str:
     """Of a pod's control port."""
-    host = f"[{address}]" if ":" in address else address
-    return f"https://{host}:{CONTROL_PORT}"
+    return f"https://{_bracketed(address)}:{CONTROL_PORT}"
+
+
+def _bracketed(host: str) -> str:
+    """As a URL has it."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _asked(manifest: Json) -> str | None:

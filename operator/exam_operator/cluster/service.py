@@ -28,7 +28,7 @@ from exam_operator.adapters.exam_client import ControlPort, new_http
 from exam_operator.adapters.metrics import OperatorMetrics
 from exam_operator.adapters.reconciling import Reconciler
 from exam_operator.cluster import doors, handlers
-from exam_operator.cluster.api import ClusterApi, connect
+from exam_operator.cluster.api import ClusterApi, Kind, connect
 from exam_operator.cluster.canary import Canary
 from exam_operator.cluster.edge import ClusterEdge
 from exam_operator.cluster.feed import Feed
@@ -38,12 +38,15 @@ from exam_operator.cluster.reaching import Reaching
 from exam_operator.core import pacing
 from exam_operator.core.manifests import Platform
 from exam_operator.core.pacing import Pace
-from exam_operator.errors import EdgeError
+from exam_operator.errors import EdgeError, Refused
 from exam_operator.settings import ClusterSettings
 
 log = structlog.get_logger(__name__)
 _TRUST_EVERY_SECONDS = 10.0
-_TIDY_EVERY_SECONDS = 60.0
+_TIDY_FIRST_SECONDS = 15.0
+_TIDY_EVERY_SECONDS = 300.0
+_ASK_AGAIN_SECONDS = 2.0
+_WATCHED = (Kind.DELIVERY, Kind.POD, Kind.CLAIM, Kind.SERVICE, Kind.CONFIG_MAP)
 _STOP_SECONDS = 5.0
 Now = Callable[[], datetime]
 
@@ -54,6 +57,7 @@ class ClusterOperator:
 
     settings: ClusterSettings
     client: ApiClient
+    api: ClusterApi
     metrics: OperatorMetrics
     registrar: Registrar
     edge: ClusterEdge
@@ -77,6 +81,7 @@ class ClusterOperator:
                 await asyncio.wait({serving, *work}, timeout=_STOP_SECONDS)
 
             try:
+                await self._wait_for_the_cluster()
                 await kopf.operator(
                     registry=handlers.registry(self.feed, self.client.configuration, end),
                     settings=handlers.settings(),
@@ -87,22 +92,45 @@ class ClusterOperator:
             finally:
                 await end()
 
+    async def _wait_for_the_cluster(self) -> None:
+        """Until the API answers. Raises Refused in words where the chart's part is missing."""
+        for kind in _WATCHED:
+            for namespace in self.settings.namespaces:
+                await self._wait_for_a_list(kind, namespace)
+
+    async def _wait_for_a_list(self, kind: Kind, namespace: str) -> None:
+        while True:
+            try:
+                return await self.api.check(kind, namespace)
+            except Refused:
+                raise
+            except EdgeError as error:
+                log.warning("cluster.silent", reason=str(error))
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+
     def _background(self) -> Iterable[Coroutine[Any, Any, None]]:
         yield self.reconciler.run()
         yield self.registrar.run()
         yield self.canary.run()
         yield self.trust.run()
+        yield self.edge.telling.run()
         yield self._tidy_for_ever()
 
     async def _tidy_for_ever(self) -> None:
-        """A label that a crash left on a namespace must not keep it from being deleted."""
+        await asyncio.sleep(_TIDY_FIRST_SECONDS)
         while True:
-            await asyncio.sleep(_TIDY_EVERY_SECONDS)
             for namespace in self.settings.namespaces:
-                try:
-                    await self.holding.tidy(namespace)
-                except EdgeError as error:
-                    log.warning("tidy.failed", namespace=namespace, reason=str(error))
+                await self.tidy(namespace)
+            await asyncio.sleep(_TIDY_EVERY_SECONDS)
+
+    async def tidy(self, namespace: str) -> None:
+        """The net under lost events and crashes: objects that went or came unseen, and marks."""
+        try:
+            for key in await self.edge.catch_up(namespace):
+                self.reconciler.enqueue(key)
+            await self.holding.keep_marked(namespace)
+        except EdgeError as error:
+            log.warning("tidy.failed", namespace=namespace, reason=str(error))
 
     def _server(self) -> "_Server":
         return _Server(
@@ -168,10 +196,11 @@ def wire(
     pace: Pace,
 ) -> ClusterOperator:
     """Everything that belongs together, over one connection to the API server."""
-    metrics, memory = OperatorMetrics(), Memory()
+    metrics = OperatorMetrics()
     api = ClusterApi(client, metrics)
     port = CoordinatorPort(http, settings.coordinator_url, settings.token_file)
     registrar = Registrar(port, now, lambda key: reconciler.enqueue(key))
+    memory = Memory(registrar.forget)
     holding = Holding(api, memory, now)
     authority = Authority(settings.ca_dir) if settings.tls_issuer == "ca" else None
     known_platform = platform(settings)
@@ -183,7 +212,7 @@ def wire(
     canary = Canary(api, settings.namespaces, metrics, time.monotonic, uuid4().hex)
     feed = Feed(memory, edge.looking, canary, reconciler.enqueue)
     return ClusterOperator(
-        settings, client, metrics, registrar, edge, reconciler, canary, holding, feed, trust
+        settings, client, api, metrics, registrar, edge, reconciler, canary, holding, feed, trust
     )
 
 

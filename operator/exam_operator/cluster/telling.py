@@ -1,5 +1,6 @@
 """Writes Kubernetes Events at transitions; nothing waits for them and nothing fails with them."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -15,23 +16,36 @@ from exam_operator.errors import EdgeError
 
 Json = dict[str, Any]
 log = structlog.get_logger(__name__)
+_WAITING_AT_MOST = 2000
 
 
 class Telling:
-    """Events about ExamDelivery objects, as ``kubectl describe`` shows them."""
+    """Events about ExamDelivery objects, as ``kubectl describe`` shows them.
+
+    They are sent in the background, one after the other; where too many wait, the newest are lost.
+    """
 
     def __init__(self, api: ClusterApi, now: Callable[[], datetime]) -> None:
         self._api, self._now = api, now
+        self._waiting: asyncio.Queue[Json] = asyncio.Queue(_WAITING_AT_MOST)
 
-    async def tell(self, stored: ExamDelivery, after: ExamDeliveryStatus) -> None:
+    def tell(self, before: ExamDelivery, after: ExamDeliveryStatus) -> None:
         """What this change of status is worth telling."""
-        for told in announcements(stored.status, after):
+        for told in announcements(before.status, after):
             try:
-                event = _event(stored, told, self._now())
-                await self._api.create(Kind.EVENT, stored.metadata.namespace, event)
-            except EdgeError as error:
-                log.warning("event.lost", delivery_uid=stored.metadata.uid, reason=str(error))
+                self._waiting.put_nowait(_event(before, told, self._now()))
+            except asyncio.QueueFull:
+                log.warning("event.lost", delivery_uid=before.metadata.uid, reason="too many wait")
                 return
+
+    async def run(self) -> None:
+        """Send what waits, until cancelled."""
+        while True:
+            event = await self._waiting.get()
+            try:
+                await self._api.create(Kind.EVENT, event["metadata"]["namespace"], event)
+            except EdgeError as error:
+                log.warning("event.lost", about=event["metadata"]["name"], reason=str(error))
 
 
 def _event(stored: ExamDelivery, told: Announcement, now: datetime) -> Json:
