@@ -8,7 +8,7 @@ ARGS ?=
 # compiled anew comes back seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo demo-samples demo-cluster test check bench coverage cluster-up cluster-down test-cluster lock format clean
+.PHONY: help demo demo-samples demo-cluster test check bench bench-cluster coverage cluster-up cluster-down test-cluster lock format clean
 
 help: ## List the targets
 	@echo 'MedXamion: make TARGET [ARGS="..."]'
@@ -29,6 +29,10 @@ check: $(READY) ## The fast gate: format, lint, types, imports, drift
 
 bench: $(READY) ## Measure answers per second, latencies and memory on this machine
 	@$(PY) -m bench $(ARGS)
+
+bench-cluster: $(READY) ## Measure the operator at scale: bursts, a stream, 1,500 live deliveries
+	@scripts/cluster.sh prepare
+	@$(PY) -m bench --only operator $(ARGS)
 
 coverage: $(READY) ## Branch coverage of the cores and the contract by the unit tests
 	@$(PY) -m coverage run -m pytest -q tests/unit tests/contract $(ARGS)

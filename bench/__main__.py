@@ -6,12 +6,13 @@ one run. A missed target is shown and is no error; a measurement that cannot be 
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import answers, outages, system
+from bench import answers, operator_scale, outages, system
 from bench.machine import BenchError, Cores, cores
 from bench.report import Measure, show, spoken
 
@@ -22,15 +23,21 @@ PARTS: dict[str, tuple[str, Runner]] = {
     "live": ("live progress, WebSocket and outbox at 200 participants; memory", system.live),
     "survival": ("`examctl up` killed mid-exam and started again", outages.survival),
 }
+CLUSTER_PARTS: dict[str, tuple[str, Runner]] = {
+    "operator": ("the operator at scale, over a real API server", operator_scale.run),
+}
+"""Need the binaries of the single-node cluster; ``make bench-cluster``."""
 
 
 def main(arguments: list[str] | None = None) -> int:
+    # Told to end, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     options = _parser().parse_args(arguments)
     found: list[Measure] = []
     try:
         pinned = cores()
         for name in options.only or PARTS:
-            words, run = PARTS[name]
+            words, run = (PARTS | CLUSTER_PARTS)[name]
             print(f"\n{name}: {words}", flush=True)
             begun = time.monotonic()
             measures = run(pinned, options)
@@ -54,7 +61,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Parts: " + "; ".join(f"{name} ({words})" for name, (words, _) in PARTS.items()),
     )
     parser.add_argument(
-        "--only", action="append", choices=list(PARTS), help="this part; may be given again"
+        "--only",
+        action="append",
+        choices=[*PARTS, *CLUSTER_PARTS],
+        help="this part; may be given again",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument(

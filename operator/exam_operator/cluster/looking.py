@@ -96,6 +96,9 @@ class Looking:
         namespace, name = known.stored.metadata.namespace, names.child_name(known.uid)
         if _is_over(known) and known.claim.known and known.claim.found is None:
             return
+        phase = known.stored.status.phase
+        if phase is Phase.ASSIGNED and known.stored.status.epoch == 0:
+            return  # nothing is made in this phase, and nobody else makes what bears this uid
         self.note_pod(known, await self._api.get(Kind.POD, namespace, name))
         known.claim.see(await self._api.get(Kind.CLAIM, namespace, name))
 

@@ -45,6 +45,8 @@ class Reaching:
 
     async def look(self, known: Known) -> Access:
         """How the way stands; from memory where it was looked at lately. Raises EdgeError."""
+        if known.access_generation < 0 and known.stored.status.epoch == 0:
+            return known.access  # nothing was made yet: there is nothing to look at
         generation, since = known.stored.metadata.generation, known.access_at
         patience = _LOOK_EVERY if known.access.ready else _LOOK_AGAIN
         fresh = since is not None and self._now() - since < patience
@@ -59,7 +61,7 @@ class Reaching:
 
     async def ensure(self, known: Known) -> None:
         """Make or mend all of it. Raises EdgeError."""
-        known.access_at = None
+        known.access_at, known.access_generation = None, known.stored.metadata.generation
         stored, namespace = known.stored, known.stored.metadata.namespace
         await self._clear_away(stored)
         for kind, manifest in self._standing(stored, known.origin):
@@ -135,10 +137,12 @@ class Reaching:
 
     async def _ensure_one(self, kind: Kind, namespace: str, manifest: Json) -> None:
         name = manifest["metadata"]["name"]
-        found = await self._api.get(kind, namespace, name)
-        if found is None:
+        try:
             await self._api.create(kind, namespace, manifest)
-        elif _asked(found) != _asked(manifest):
+            return
+        except AlreadyThere:
+            found = await self._api.get(kind, namespace, name)
+        if found is not None and _asked(found) != _asked(manifest):
             spec = manifest["spec"]
             if kind is Kind.INGRESS:  # a merge keeps what is not named
                 spec = {"tls": None, **spec}

@@ -47,7 +47,7 @@ def _turned(before: Condition | None, after: Condition) -> bool:
     """A new trouble is told even beside an old one; good news only after bad."""
     if after.reason in _ON_THE_WAY:
         return False
-    if before is None:
+    if before is None or before.reason in _ON_THE_WAY:
         return _BAD_WHEN.get(after.type, "True") == after.status
     return (before.status, before.reason) != (after.status, after.reason)
 
