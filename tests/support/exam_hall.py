@@ -17,6 +17,7 @@ from exam_contract.actions import ActionOutcome
 from exam_contract.bundle import Bundle
 from exam_contract.keys import ExamDocument
 from tests.support import authority, loopback, page_exam
+from tests.support.certificates import Issuer
 from tests.support.client_process import Rig, Sitter, rig
 
 Json = dict[str, Any]
@@ -134,12 +135,12 @@ class Seat:
 
 
 @contextmanager
-def open_hall(folder: Path, **changes: object) -> Iterator[Hall]:
+def open_hall(folder: Path, issuer: Issuer | None = None, **changes: object) -> Iterator[Hall]:
     """Start an exam-client with the page's exam, changed as said; it ends with the block."""
     document = ExamDocument.model_validate(
         {"exam": page_exam.exam(**changes), "key": page_exam.key()}
     )
-    made = rig(folder, document=document, time_limit_seconds=SHORT_SECONDS)
+    made = rig(folder, issuer, document=document, time_limit_seconds=SHORT_SECONDS)
     people = [_person(number) for number in range(1, SEATS + 1)]
     made.bundle = Bundle.model_validate(made.bundle.model_dump() | {"participants": people})
     made.coordinator.bundle = authority.signed_bundle(made.client.authority, made.bundle)

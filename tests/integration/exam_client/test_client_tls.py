@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from exam_client.app import GRACEFUL_SECONDS
@@ -16,6 +17,7 @@ from tests.support.client_process import Rig
 from tests.support.waiting import PATIENCE_SECONDS, until
 
 MakeRig = Callable[..., Rig]
+ADVERTISED = "https://exam.example.org"
 EXPIRY = "medxamion_client_tls_expiry_timestamp_seconds "
 
 
@@ -23,7 +25,7 @@ EXPIRY = "medxamion_client_tls_expiry_timestamp_seconds "
 def sitting(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """A delivery over https whose certificates no test changes."""
     rig = client_process.rig(tmp_path_factory.mktemp("tls"), issuer)
-    rig.client.extra["RECEIPT_SECONDS"] = "5"
+    rig.client.extra |= {"RECEIPT_SECONDS": "5", "ADVERTISED_ORIGIN": f"{ADVERTISED}:443/"}
     rig.client.start_ready(bundle=rig.bundle)
     yield rig
     rig.close()
@@ -54,6 +56,43 @@ def test_probes_need_no_certificate_of_the_caller(sitting: Rig) -> None:
     assert float(said.removeprefix(EXPIRY)) == ends.timestamp()
     status = sitting.client.status()
     assert (status.tls_expires_at, status.tls_reason) == (ends, None)
+
+
+@pytest.fixture(scope="module")
+def browser(sitting: Rig) -> Iterator[httpx.Client]:
+    """A cookie session, as a page has it."""
+    client = sitting.client
+    token = client.authority.participant_token(client.uid, 1)
+    with loopback.Client(base_url=client.url, verify=client.verify) as browser:
+        reply = browser.get(
+            "/exam/start",
+            params={"device_id": "d" * 20},
+            headers={"Authorization": f"Bearer {token}", "X-Forwarded-Proto": "http"},
+        )
+        assert "; Secure" in reply.headers["set-cookie"]
+        name, _, value = reply.headers["set-cookie"].partition(";")[0].partition("=")
+        browser.cookies.clear()
+        browser.headers["Cookie"] = f"{name}={value}"  # whatever Host a test sends
+        yield browser
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://127.0.0.1:31234", "Host": "127.0.0.1:31234"}, 200),
+        ({"Origin": "https://other.example.org", "Host": "other.example.org"}, 200),
+        ({"Origin": ADVERTISED, "Host": "10.1.2.3:8235"}, 200),
+        ({"Origin": "http://127.0.0.1:31234", "Host": "127.0.0.1:31234"}, 403),
+        ({"Origin": "https://127.0.0.1:31234", "Host": "127.0.0.1:31235"}, 403),
+        ({"Origin": "https://evil.test", "X-Forwarded-Host": "evil.test"}, 403),
+        ({"Origin": "https://evil.test", "Forwarded": "host=evil.test;proto=https"}, 403),
+    ],
+)
+def test_the_pages_own_origin_is_how_it_was_reached_or_what_is_advertised(
+    browser: httpx.Client, headers: dict[str, str], status: int
+) -> None:
+    """Through a NodePort and through an Ingress; what a proxy claims counts for nothing."""
+    assert browser.post("/exam/start", json={}, headers=headers).status_code == status
 
 
 def test_a_new_certificate_is_shown_and_connections_go_on(
