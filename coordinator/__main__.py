@@ -84,6 +84,8 @@ async def _serve(settings: Settings) -> None:
                 create_internal_app(runtime),
                 create_metrics_app(runtime),
             ]
+            if tls is not None:
+                runtime.metrics.tls_expiry.set_function(lambda: tls.ends_at)
             contexts = [None if tls is None else tls.context] * 2 + [None]
             servers = [
                 _server(app, settings, context) for app, context in zip(apps, contexts, strict=True)

@@ -38,6 +38,10 @@ class Metrics:
         self.unreachable = self._level(
             "exam_clients_unreachable", "Exam-clients that should answer and do not."
         )
+        self.tls_expiry = self._level(
+            "tls_expiry_timestamp_seconds",
+            "When the certificate in force ends (Unix time); 0 over plain http.",
+        )
         self.sign_ins = self._count(
             "sign_ins_total", "Sign-ins by kind and outcome.", "kind", "outcome"
         )

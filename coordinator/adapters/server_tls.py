@@ -10,6 +10,7 @@ import ssl
 from pathlib import Path
 
 import structlog
+from cryptography import x509
 
 from coordinator.errors import StartFailed
 
@@ -23,6 +24,8 @@ class ServerTls:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.context = _context()
+        self.ends_at = 0.0
+        """When the certificate in force ends, in Unix time."""
         try:
             self._loaded = self._load()
         except (OSError, ssl.SSLError) as error:
@@ -58,6 +61,8 @@ class ServerTls:
         # Tried elsewhere first: a half-loaded pair would leave the servers without a certificate.
         _context().load_cert_chain(crt, key)
         self.context.load_cert_chain(crt, key)
+        certificate = x509.load_pem_x509_certificate(crt.read_bytes())
+        self.ends_at = certificate.not_valid_after_utc.timestamp()
         return digest
 
     def _digest(self) -> bytes:

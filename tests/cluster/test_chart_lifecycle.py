@@ -11,7 +11,7 @@ import yaml
 from cryptography import x509
 
 from tests.support import deliveries
-from tests.support.cluster import chart, installation, kubectl, script
+from tests.support.cluster import chart, installation, kubectl, objects, script
 from tests.support.cluster.api import Api
 from tests.support.cluster.installation import (
     DELIVERY_NAMESPACES,
@@ -135,6 +135,7 @@ def running(installed: Installation) -> Iterator[str]:
 
 @pytest.fixture
 def removed(installed: Installation, api: Api) -> Iterator[Installation]:
+    objects.discard_all(api, DELIVERY_NAMESPACES)
     held = installed.api.get("secrets", "medxamion-coordinator", NAMESPACE)["data"]
     _uninstall()
     yield installed

@@ -64,7 +64,7 @@ async def test_a_renewed_certificate_is_shown_and_running_connections_go_on(
             stream = (await fresh.get("/")).extensions["network_stream"]
             der = stream.get_extra_info("ssl_object").getpeercert(binary_form=True)
         assert ssl.DER_cert_to_PEM_cert(der).encode() == (tmp_path / "tls/tls.crt").read_bytes()
-        assert renewed.serial_number
+        assert tls.ends_at == renewed.not_valid_after_utc.timestamp()
 
 
 async def test_a_pair_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> None:
