@@ -31,7 +31,7 @@ class Link:
         self._believed = b""
         self._told: str | None = None
         self._closed = False
-        self._line: _Line | None = None if ca_file else self._new_line(verify=True)
+        self._line: _Line | None = None if ca_file else self._new_line(_verify(base_url))
 
     async def request(self, method: str, path: str, **members: Any) -> httpx.Response:
         """Raises httpx.HTTPError, or CoordinatorAway while nothing is there to verify with."""
@@ -84,3 +84,8 @@ class Link:
             base_url=self._base_url, headers=self._headers, verify=verify, trust_env=False
         )
         return _Line(http)
+
+
+def _verify(base_url: str) -> ssl.SSLContext | bool:
+    """All authorities of the machine, but for plain http: reading them delays every recovery."""
+    return base_url.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
