@@ -13,7 +13,7 @@ from typing import Protocol, cast
 
 import typer
 
-from examctl import commands, console
+from examctl import commands, console, help_texts
 from examctl.errors import ExamctlError
 
 _HELP = """
@@ -47,6 +47,7 @@ def build_app() -> typer.Typer:
     for found in sorted(pkgutil.iter_modules(commands.__path__), key=lambda module: module.name):
         module = importlib.import_module(f"{commands.__name__}.{found.name}")
         cast(CommandModule, module).register(app)
+    help_texts.join_lines(app)
     return app
 
 

@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from examctl import help_texts
 from examctl.kubectl import backup, report, status, steering
 from examctl.main import run as run_app
 
@@ -37,6 +38,7 @@ def build_app() -> typer.Typer:
     )
     for module in (status, steering, backup, report):
         module.register(app)
+    help_texts.join_lines(app)
     return app
 
 
