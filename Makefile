@@ -45,7 +45,7 @@ cluster-down: ## Take away what cluster-up made
 	@scripts/cluster.sh down
 
 test-cluster: $(READY) ## The tests that need a real cluster (ARGS go to pytest)
-	@$(PY) -m pytest tests/cluster $(ARGS)
+	@scripts/test-cluster.sh $(ARGS)
 
 demo-cluster: $(READY) ## The demo on a real cluster, a pod deleted in the middle (ARGS=--exit)
 	@$(PY) -m tests.support.cluster.demo $(ARGS)

@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +23,7 @@ OPERATOR_NAMESPACE = "medxamion-operator"
 DELIVERY_NAMESPACES = ("exams", "exams-a", "exams-b", "exams-c", "exams-d", "exams-e")
 """Looked after by the operator; a module of tests takes one, so that modules stay apart."""
 _NODE_PORT = 30_043
+_LONGEST_UPGRADE = timedelta(minutes=6)
 _TOKEN_SECRET = "medxamion-e2e-token"
 _VALUES = script.ROOT / "tests" / "cluster" / "values.yaml"
 _CHART = script.ROOT / "charts" / "medxamion"
@@ -125,13 +127,28 @@ def install(api: Api) -> Installation:
         "deliveryNamespaces": "{" + ",".join(DELIVERY_NAMESPACES) + "}",
     }
     assert repository == "medxamion", "the chart's images are named medxamion/..."
+    with script.alone("install"):
+        _upgrade(api, settings)
+    return Installation(api, host)
+
+
+def _upgrade(api: Api, settings: dict[str, str]) -> None:
+    _forget_interrupted(api)
     chosen = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     helm("upgrade", "--install", "medxamion", str(_CHART), "-n", NAMESPACE, "--create-namespace",
          "--values", str(_VALUES), *chosen, "--timeout", "5m")  # fmt: skip
     for namespace, deployment, part in _DEPLOYMENTS:
         _run_todays_image(api, namespace, deployment, part)
         roll_out(namespace, deployment)
-    return Installation(api, host)
+
+
+def _forget_interrupted(api: Api) -> None:
+    """Helm refuses for ever after a run that was killed; old notes of one are taken away."""
+    pending = "owner=helm,name=medxamion,status in (pending-install,pending-upgrade)"
+    long_ago = datetime.now(UTC) - _LONGEST_UPGRADE
+    for note in api.all("secrets", NAMESPACE, labelSelector=pending):
+        if datetime.fromisoformat(note["metadata"]["creationTimestamp"]) < long_ago:
+            api.delete("secrets", note["metadata"]["name"], NAMESPACE)
 
 
 def helm(*words: str) -> str:

@@ -3,8 +3,12 @@
 What is missing is a failure in the script's own words, never a skip.
 """
 
+import contextlib
+import fcntl
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,8 +32,9 @@ def bring_up() -> None:
 
 def bring_images() -> None:
     """The three images and the trial's PostgreSQL, built where changed. Raises ClusterMissing."""
-    run("build-images")
-    run("load-images")
+    with alone("images"):
+        run("build-images")
+        run("load-images")
 
 
 def provider() -> str:
@@ -40,6 +45,14 @@ def provider() -> str:
 def image(part: str) -> str:
     """The whole name of ``client``, ``coordinator``, ``operator`` or ``postgres``."""
     return f"{os.environ['MEDXAMION_IMAGES']}/{part}:{os.environ['MEDXAMION_IMAGE_TAG']}"
+
+
+@contextlib.contextmanager
+def alone(what: str) -> Iterator[None]:
+    """One run of tests at a time does that on this machine; the others wait."""
+    with (Path(tempfile.gettempdir()) / f"medxamion-cluster-{what}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def image_content(part: str) -> str:
