@@ -71,6 +71,10 @@ class Api:
         if response.status_code != 404:
             _body(response)
 
+    def raw(self, method: str, path: str, body: Json | None = None) -> httpx.Response:
+        """The reply as it is, whatever it says."""
+        return self._http.request(method, path, json=body)
+
     def wait(
         self,
         plural: str,

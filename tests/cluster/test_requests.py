@@ -1,0 +1,121 @@
+"""What people ask of a running delivery: a restart, a pause, a fence, an abort, a discard."""
+
+from pathlib import Path
+
+import pytest
+
+from exam_contract.delivery import Phase
+from examctl.simulation.sitting import Behaviour
+from tests.support.cluster import exam_day, kubectl, objects
+from tests.support.cluster.api import Api
+from tests.support.cluster.exam_day import ExamDay
+from tests.support.cluster.installation import Installation
+from tests.support.cluster.objects import Delivery
+from tests.support.waiting import until
+
+PARTICIPANTS = 4
+BEHAVIOUR = Behaviour(think_seconds=0.1, arrival_seconds=1, patience_seconds=120, item_limit=8)
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_restart_fence_pause_and_abort(
+    installed: Installation, api: Api, namespace: str, tmp_path: Path
+) -> None:
+    imported = exam_day.bring_exam(installed, tmp_path, name="asked", participants=PARTICIPANTS)
+    delivery = objects.apply_example(
+        api,
+        namespace,
+        "asked",
+        exam=imported.exam,
+        roster=imported.roster,
+        participants=PARTICIPANTS,
+    )
+    delivery.wait_phase(Phase.RUNNING)
+    day = ExamDay(installed, delivery, imported, tmp_path / "ledger.jsonl")
+    day.sit(BEHAVIOUR)
+
+    delivery.annotate(restart_requested_at="first")
+    restarted = delivery.wait_epoch(2)
+    assert restarted.status.restarts.last_requested_at == "first"
+    assert restarted.status.restarts.last_reason == "RestartRequested"
+
+    delivery.annotate(fenced="true")
+    delivery.wait_condition("WriterFenced", reason="Fenced")
+    delivery.annotate(fenced=None)
+    delivery.wait_condition("WriterFenced", "False")
+
+    delivery.change({"paused": True})
+    before = delivery.raw()["status"]
+    api.delete("pods", delivery.children, namespace)
+    api.wait_gone("pods", delivery.children, namespace, seconds=60)
+    assert delivery.raw()["status"] == before, "while paused the operator writes nothing"
+    delivery.change({"paused": False})
+    delivery.wait_epoch(3)
+
+    delivery.change({"desiredState": "Aborted"})
+    delivery.wait_phase(Phase.ABORTED, seconds=180)
+    assert api.find("persistentvolumeclaims", delivery.children, namespace) is None
+    day.assert_nothing_lost()
+
+
+def test_untransferred_data_is_given_up_only_by_name(
+    installed: Installation, api: Api, namespace: str, tmp_path: Path
+) -> None:
+    imported = exam_day.bring_exam(installed, tmp_path, name="given-up", participants=PARTICIPANTS)
+    delivery = objects.apply_example(
+        api,
+        namespace,
+        "given-up",
+        exam=imported.exam,
+        roster=imported.roster,
+        participants=PARTICIPANTS,
+    )
+    delivery.wait_phase(Phase.RUNNING)
+    delivery.annotate(discard_untransferred_data="somebody else's uid")
+    with pytest.raises(kubectl.Refused, match="discard-untransferred-data"):
+        kubectl.kubectl("-n", namespace, "delete", "exd", delivery.name)
+    delivery.annotate(discard_untransferred_data=delivery.uid)
+    children = delivery.children
+    kubectl.kubectl("-n", namespace, "delete", "exd", delivery.name, "--timeout=120s")
+    for plural in ("pods", "persistentvolumeclaims", "secrets"):
+        api.wait_gone(plural, children, namespace, seconds=60)
+
+
+def _degraded(delivery: Delivery) -> str:
+    found = delivery.read().status.conditions
+    return next((one.message for one in found if one.type == "Degraded"), "")
+
+
+def test_what_is_wrong_is_said_and_heals_by_itself(
+    installed: Installation, api: Api, namespace: str, tmp_path: Path
+) -> None:
+    """An exam that is not there, an image that can't be had: a person can act on what is said."""
+    imported = exam_day.bring_exam(installed, tmp_path, name="mended", participants=PARTICIPANTS)
+    missing = objects.apply_example(
+        api,
+        namespace,
+        "no-exam",
+        exam={**imported.exam, "version": "no-such"},
+        roster=imported.roster,
+        participants=PARTICIPANTS,
+    )
+    missing.wait_condition("Degraded", reason="RegistrationRefused", seconds=30)
+    delivery = objects.apply_example(
+        api,
+        namespace,
+        "mended",
+        exam=imported.exam,
+        roster=imported.roster,
+        participants=PARTICIPANTS,
+        spec={"client": {"image": "localhost/no/such:image"}},
+    )
+    until(
+        lambda: "correct spec.client.image" in _degraded(delivery),
+        seconds=60,
+        what="the image's trouble to be told",
+        pause_seconds=0.2,
+    )
+    delivery.change({"client": {"image": None}})
+    delivery.wait_phase(Phase.RUNNING)
+    delivery.wait_condition("Degraded", "False")
