@@ -87,6 +87,7 @@ class ClusterOperator:
                     settings=handlers.settings(),
                     namespaces=list(self.settings.namespaces),
                     standalone=True,
+                    identity=handlers.IDENTITY,
                     stop_flag=stop,
                 )
             finally:

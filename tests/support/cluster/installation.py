@@ -135,6 +135,7 @@ def install(api: Api) -> Installation:
 def _upgrade(api: Api, settings: dict[str, str]) -> None:
     _forget_interrupted(api)
     chosen = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    _mend_release(api)
     helm("upgrade", "--install", "medxamion", str(_CHART), "-n", NAMESPACE, "--create-namespace",
          "--values", str(_VALUES), *chosen, "--timeout", "5m")  # fmt: skip
     for namespace, deployment, part in _DEPLOYMENTS:
@@ -149,6 +150,14 @@ def _forget_interrupted(api: Api) -> None:
     for note in api.all("secrets", NAMESPACE, labelSelector=pending):
         if datetime.fromisoformat(note["metadata"]["creationTimestamp"]) < long_ago:
             api.delete("secrets", note["metadata"]["name"], NAMESPACE)
+
+
+def _mend_release(api: Api) -> None:
+    """A run that was killed in the middle of an upgrade or removal leaves helm's own lock behind."""
+    found = api.all("secrets", NAMESPACE, labelSelector="owner=helm,name=medxamion")
+    states = [one["metadata"]["labels"]["status"] for one in found]
+    if states and "deployed" not in states:
+        helm("rollback", "medxamion", "-n", NAMESPACE, "--no-hooks")
 
 
 def helm(*words: str) -> str:
