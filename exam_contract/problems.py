@@ -103,7 +103,7 @@ STATUS: dict[ProblemCode, tuple[int, str]] = {
     ProblemCode.DELIVERY_FROZEN: (409, "The delivery is closed for transfer"),
     ProblemCode.RECEIPT_HELD: (409, "The results are already received"),
     ProblemCode.STALE_GENERATION: (409, "A newer desired state is already in force"),
-    ProblemCode.FENCED: (409, "A newer exam-client has taken over"),
+    ProblemCode.FENCED: (409, "This exam-client is fenced off"),
     ProblemCode.NOT_REGISTERED: (409, "This exam-client is not registered yet; try again"),
     ProblemCode.SEQ_GAP: (409, "An earlier event is missing"),
     ProblemCode.SEQ_CONFLICT: (409, "Another event holds this sequence number"),

@@ -20,7 +20,7 @@ from exam_client.services.metrics import Metrics
 from exam_client.services.tokens import Tokens
 from exam_client.settings import Secrets, Settings
 from exam_client.store.reading import Reader
-from exam_client.store.writer import Writer
+from exam_client.store.writer import Writer, fenced_refusal
 from exam_client.sync.coordinator import Coordinator
 from exam_client.sync.sender import Sender
 from exam_contract.problems import ProblemCode
@@ -135,6 +135,8 @@ class Delivery:
 
     def refuse_unless_writable(self) -> None:
         """What no participant's write gets past, whatever it is."""
+        if self.state.whole.fenced:
+            raise fenced_refusal()
         if self.fenced:
             raise Refusal(ProblemCode.FENCED, "a newer exam-client has taken over; reload the page")
 

@@ -224,7 +224,7 @@ class Writer:
         if self.full and not isinstance(command, _WHEN_FULL):
             raise _full_refusal()
         if draft.whole.fenced and not isinstance(command, _WHEN_FULL):
-            raise Refusal(ProblemCode.FENCED, "this exam-client was fenced off")
+            raise fenced_refusal()
         return decide(draft, command)
 
     def _check_storage(self) -> None:
@@ -304,6 +304,14 @@ class Writer:
                 self._ended.set_result(None)
             else:
                 self._ended.set_exception(error)
+
+
+def fenced_refusal() -> Refusal:
+    """A person stopped the writer; only they know for how long."""
+    return Refusal(
+        ProblemCode.FENCED,
+        "saving was stopped on purpose; keep the answer and send it again",
+    )
 
 
 def _full_refusal() -> Refusal:

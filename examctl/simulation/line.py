@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 from examctl.simulation.wire import Connection, Origin, Reply, WireError
 
-RETRIED_CODES = frozenset({"not_ready", "stopping", "not_registered", "too_many_attempts"})
+RETRIED_CODES = frozenset(
+    {"fenced", "not_ready", "not_registered", "stopping", "too_many_attempts"}
+)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _REPLY_SECONDS = 30.0
 """Longer than any service should take: giving up early only makes it do the work again."""

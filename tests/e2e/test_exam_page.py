@@ -5,6 +5,7 @@ import re
 
 from playwright.sync_api import Dialog, Page, Route, expect
 
+from exam_contract.control import Mode
 from tests.support.exam_hall import Hall, Seat
 from tests.support.sitting import (
     arrived,
@@ -203,6 +204,21 @@ def test_answers_given_while_the_server_is_down_are_saved_once_when_it_is_back(
     written = exam.revisions(page.context)
     assert (written["1"], written["2"]) == (2, 1)
     assert written["3"] in (1, 2), "the second tick may have found the first one still unsent"
+
+
+def test_answers_given_while_the_exam_client_is_fenced_are_saved_when_it_goes_on(
+    page: Page, exam: Seat, hall: Hall
+) -> None:
+    begin(page)
+    client, bundle = hall.rig.client, hall.rig.bundle
+    assert client.desire(Mode.RUN, bundle, fenced=True).status_code == 200
+    try:
+        page.get_by_label("Adenosine").check()
+        expect(save_state(page, "Offline: 1 answer waits on this device")).to_be_visible()
+    finally:
+        client.desire(Mode.RUN, bundle)
+    shows_saved(page)
+    assert exam.stored(page.context) == {"1": "A"}
 
 
 def test_a_lost_reply_is_asked_for_again_with_the_same_command(page: Page, exam: Seat) -> None:

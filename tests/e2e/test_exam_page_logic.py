@@ -145,6 +145,7 @@ def test_a_reloaded_queue_goes_on_with_the_same_commands(run: Run) -> None:
         ({"code": "attempt_paused", "status": 409}, "again"),
         ({"code": "delivery_frozen", "status": 409}, "again"),
         ({"code": "storage_full", "status": 507}, "again"),
+        ({"code": "fenced", "status": 409}, "again"),
         ({"code": "not_ready", "status": 503}, "again"),
         ({"code": "too_many_attempts", "status": 429}, "again"),
         ({"code": "session_ended", "status": 401}, "session"),

@@ -16,9 +16,12 @@ export class Problem extends Error {
 
   /** It will pass by itself: the same request may be sent again. */
   get passing() {
-    return this.status >= 500 || this.status === 429 || this.status === 408;
+    return isAway(this) || this.status === 429 || this.status === 408;
   }
 }
+
+/** Nothing is decided there now. What is fenced is let go on, or its successor has the address. */
+export const isAway = ({ status, code }) => status >= 500 || code === "fenced";
 
 /** Details of problems are clauses without a capital or a full stop. */
 export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;

@@ -3,7 +3,7 @@
  * about each answer. Nothing that happens on the way loses an answer.
  */
 
-import { backoff, isPassing, Problem, sentence } from "./api.js";
+import { backoff, isAway, isPassing, Problem, sentence } from "./api.js";
 import { revisionOf } from "./state.js";
 
 const LARGE = 40_000; // a single answer beyond this goes as a batch of one, whose body may be larger
@@ -26,7 +26,7 @@ export function verdict(outcome) {
     case "token_expired":
       return "session";
     default:
-      return outcome.status >= 500 || [408, 429].includes(outcome.status) ? "again" : "refused";
+      return isAway(outcome) || [408, 429].includes(outcome.status) ? "again" : "refused";
   }
 }
 
@@ -150,7 +150,7 @@ export class Sender {
         onSessionLost(outcome);
         return false;
       default:
-        dispatch({ type: "link", link: outcome.status >= 500 ? linkOf(outcome) : "online" });
+        dispatch({ type: "link", link: isAway(outcome) ? linkOf(outcome) : "online" });
         return false;
     }
     await this.#queue.settle(entry);
