@@ -70,7 +70,11 @@ class Coordinator:
 
     @classmethod
     def connect(
-        cls, home: Path | None = None, url: str | None = None, token_file: Path | None = None
+        cls,
+        home: Path | None = None,
+        url: str | None = None,
+        token_file: Path | None = None,
+        trust: ssl.SSLContext | None = None,
     ) -> Self:
         """The coordinator that the options name, else the one that runs on this machine."""
         if url is None:
@@ -81,7 +85,7 @@ class Coordinator:
             raise UnreadableInputError(
                 "no API token for the coordinator", "name a file that holds one by --token-file"
             )
-        return cls(url, token)
+        return cls(url, token, trust=trust)
 
     def get(self, path: str, **params: str | int) -> Any:
         """JSON of a GET."""

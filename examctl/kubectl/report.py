@@ -1,6 +1,7 @@
 """``kubectl exam report``: everything that is known of an incident, written down at once."""
 
 import os
+import ssl
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from exam_operator.core import names
 from examctl import console
 from examctl.console import Output, OutputOption
 from examctl.coordinator_api import Coordinator, TokenFileOption, UrlOption
-from examctl.errors import ExamctlError
+from examctl.errors import ExamctlError, UnreadableInputError
 from examctl.files import create_private
 from examctl.kubectl import control_port, deliveries, incident, incident_text
 from examctl.kubectl.cluster import Cluster, Json, Kind
@@ -42,6 +43,15 @@ def report(
     ] = None,
     url: UrlOption = None,
     token_file: TokenFileOption = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca-file",
+            help="Certificates (PEM) that the coordinator's is checked against. Default: the"
+            " machine's own.",
+            show_default=False,
+        ),
+    ] = None,
     address: AddressOption = None,
     namespace: NamespaceOption = None,
     kubeconfig: KubeconfigOption = None,
@@ -58,7 +68,7 @@ def report(
     stored = deliveries.existing(cluster, name)
     views = {
         "exam_client": _asked(lambda: _client(cluster, stored, address)),
-        "coordinator": _asked(lambda: _coordinator(stored, url, token_file)),
+        "coordinator": _asked(lambda: _coordinator(stored, url, token_file, ca_file)),
     }
     child = names.of(stored)
     made = incident.document(
@@ -89,14 +99,24 @@ def _client(cluster: Cluster, stored: ExamDelivery, address: str | None) -> Json
         return incident.client_view(control.status())
 
 
-def _coordinator(stored: ExamDelivery, url: str | None, token_file: Path | None) -> Json:
+def _coordinator(
+    stored: ExamDelivery, url: str | None, token_file: Path | None, ca_file: Path | None
+) -> Json:
     if url is None:
         raise ExamctlError("not asked: no --url was given")
     if stored.status.delivery_id is None:
         raise ExamctlError("not asked: the delivery has no number there yet")
-    with Coordinator.connect(None, url, token_file) as coordinator:
+    trust = _trusting(ca_file) if ca_file is not None else None
+    with Coordinator.connect(None, url, token_file, trust) as coordinator:
         shown = coordinator.get(f"/api/deliveries/{stored.status.delivery_id}")
         return incident.coordinator_view(shown)
+
+
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (ssl.SSLError, OSError) as error:
+        raise UnreadableInputError(f"{ca_file} holds no certificate that can be read") from error
 
 
 def _events(cluster: Cluster, stored: ExamDelivery) -> list[Json]:
