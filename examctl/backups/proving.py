@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pyrage import x25519
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from exam_contract.backup import BackupNote
 from examctl.backups import archive, sealing
 from examctl.backups.archive import HALF_BYTES, Contents
 from examctl.errors import ExamctlError, UnreadableInputError
@@ -50,7 +51,7 @@ def prove(path: Path, identities: list[x25519.Identity], storage_half: bytes | N
             )
         key = _key(half, contents.volume_half, contents.note.delivery_uid)
         with _opened(copy, key) as database:
-            return Proven(contents, _checked(database, contents.note.delivery_uid))
+            return Proven(contents, _checked(database, contents.note))
 
 
 def parse_half(raw: bytes) -> bytes:
@@ -97,7 +98,7 @@ def _opened(path: Path, key: bytes) -> Iterator[Any]:
             ) from error
 
 
-def _checked(database: Any, uid: str) -> dict[str, int]:
+def _checked(database: Any, note: BackupNote) -> dict[str, int]:
     counts = {table: _one(database, f"SELECT count(*) FROM {table}") for table in _TABLES}  # noqa: S608
     counts["attempts_open"] = _one(
         database, "SELECT count(*) FROM attempts WHERE status IN ('in_progress', 'paused')"
@@ -108,8 +109,13 @@ def _checked(database: Any, uid: str) -> dict[str, int]:
     if faults:
         raise ExamctlError(f"the database is damaged: {faults[0][0]}", "use an earlier backup")
     named = database.execute("SELECT value FROM meta WHERE name = 'uid'").fetchone()
-    if named is None or named[0] != uid:
-        raise ExamctlError(f"the database is not that of delivery {uid}")
+    if named is None or named[0] != note.delivery_uid:
+        raise ExamctlError(f"the database is not that of delivery {note.delivery_uid}")
+    last_seq = _one(database, "SELECT coalesce(max(seq), 0) FROM outbox")
+    if note.last_seq not in (None, last_seq):
+        raise ExamctlError(
+            f"the database ends at event {last_seq}, its note tells of {note.last_seq}"
+        )
     return counts
 
 

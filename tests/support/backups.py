@@ -44,12 +44,12 @@ class MadeFile:
     def content(self) -> bytes:
         return self.path.read_bytes()
 
-    def members(self) -> Members:
-        """What ``POST /backup`` streams, by name and in order."""
+    def members(self, **changed: object) -> Members:
+        """What ``POST /backup`` streams, by name and in order; ``changed`` members of its note."""
         return [
             (backup.VOLUME_KEY, self.volume_half),
             (backup.DATABASE, self.content),
-            (backup.NOTE, note(self.uid, self.content)),
+            (backup.NOTE, note(self.uid, self.content, **changed)),
         ]
 
 

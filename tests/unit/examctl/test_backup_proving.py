@@ -92,6 +92,16 @@ def test_a_database_of_another_delivery_is_told(made: MadeFile, tmp_path: Path) 
         prove(path)
 
 
+def test_a_database_that_ends_too_early_is_told(made: MadeFile, tmp_path: Path) -> None:
+    whole = made.members(last_seq=0)
+    early = made.members(last_seq=9)
+    (tmp_path / "a").mkdir()
+    assert prove(sealed(made, tmp_path / "a", half=made.storage_half, stream=backups.tar(whole)))
+    path = sealed(made, tmp_path, half=made.storage_half, stream=backups.tar(early))
+    with pytest.raises(ExamctlError, match="ends at event 0, its note tells of 9"):
+        prove(path)
+
+
 @pytest.mark.parametrize(
     "write", [bytes, base64.b64encode, lambda half: base64.b64encode(half) + b"\n"]
 )
