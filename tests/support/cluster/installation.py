@@ -153,7 +153,7 @@ def _forget_interrupted(api: Api) -> None:
 
 
 def _mend_release(api: Api) -> None:
-    """A run that was killed in the middle of an upgrade or removal leaves helm's own lock behind."""
+    """A removal that was killed in the middle leaves a release that helm won't upgrade."""
     found = api.all("secrets", NAMESPACE, labelSelector="owner=helm,name=medxamion")
     states = [one["metadata"]["labels"]["status"] for one in found]
     if states and "deployed" not in states:
