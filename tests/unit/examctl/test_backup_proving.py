@@ -96,7 +96,8 @@ def test_a_database_that_ends_too_early_is_told(made: MadeFile, tmp_path: Path) 
     whole = made.members(last_seq=0)
     early = made.members(last_seq=9)
     (tmp_path / "a").mkdir()
-    assert prove(sealed(made, tmp_path / "a", half=made.storage_half, stream=backups.tar(whole)))
+    path = sealed(made, tmp_path / "a", half=made.storage_half, stream=backups.tar(whole))
+    assert prove(path).contents.note.last_seq == 0
     path = sealed(made, tmp_path, half=made.storage_half, stream=backups.tar(early))
     with pytest.raises(ExamctlError, match="ends at event 0, its note tells of 9"):
         prove(path)
