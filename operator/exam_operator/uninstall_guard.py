@@ -5,6 +5,7 @@ words and ends with 3: without the operator that data would stay where it is, an
 would hold every deletion for ever. 0: nothing is left. 1: the API server could not be asked.
 """
 
+import argparse
 import ssl
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,14 +35,19 @@ class Unanswered(Exception):
     """The API server gave no answer that could be used."""
 
 
-def main(namespaces: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """The exit code."""
+    words = _words(arguments)
     try:
         with _connection() as api:
-            return judge(api, namespaces)
+            code = judge(api, words.namespaces)
     except (OSError, httpx.HTTPError, Unanswered) as error:
         sys.stderr.write(f"the deliveries can't be looked at, so nothing is removed: {error}\n")
-        return UNKNOWN
+        code = UNKNOWN
+    if code != FREE and words.mend:
+        # Helm marks a release before it asks, and upgrades none that is marked so.
+        sys.stderr.write(f"the release goes on as it was; before its next upgrade: {words.mend}\n")
+    return code
 
 
 def judge(api: httpx.Client, namespaces: Sequence[str]) -> int:
@@ -127,6 +133,13 @@ def _get(api: httpx.Client, path: str, query: dict[str, str]) -> dict[str, Any] 
         raise Unanswered(f"GET {path} answered {reply.status_code}: {reply.text[:300]}")
     document: dict[str, Any] = reply.json()
     return document
+
+
+def _words(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="exam_operator.uninstall_guard")
+    parser.add_argument("namespaces", nargs="+", help="where deliveries are looked after")
+    parser.add_argument("--mend", default="", help="what makes the refused release whole again")
+    return parser.parse_args(arguments)
 
 
 def _connection() -> httpx.Client:

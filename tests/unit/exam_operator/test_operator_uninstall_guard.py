@@ -117,8 +117,12 @@ def test_an_api_server_that_refuses_is_no_permission() -> None:
 
 
 def test_outside_a_cluster_nothing_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert uninstall_guard.main(["exams"]) == uninstall_guard.UNKNOWN
-    assert "so nothing is removed" in capsys.readouterr().err
+    mend = "helm rollback medxamion 3 -n medxamion"
+
+    assert uninstall_guard.main([f"--mend={mend}", "exams"]) == uninstall_guard.UNKNOWN
+    said = capsys.readouterr().err
+    assert "so nothing is removed" in said
+    assert f"before its next upgrade: {mend}" in said
 
 
 def _judged(standing: list[Json], volumes: list[Json] | None = None) -> int:
