@@ -27,6 +27,15 @@ from examctl.kubectl.options import (
     NamespaceOption,
 )
 
+CaFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-file",
+        help="Certificates (PEM) for checking the coordinator's. Default: the machine's.",
+        show_default=False,
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -43,15 +52,7 @@ def report(
     ] = None,
     url: UrlOption = None,
     token_file: TokenFileOption = None,
-    ca_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--ca-file",
-            help="Certificates (PEM) that the coordinator's is checked against. Default: the"
-            " machine's own.",
-            show_default=False,
-        ),
-    ] = None,
+    ca_file: CaFileOption = None,
     address: AddressOption = None,
     namespace: NamespaceOption = None,
     kubeconfig: KubeconfigOption = None,
