@@ -1,7 +1,8 @@
 """``python -m coordinator``: three servers in one process; ``python -m coordinator migrate``.
 
-SIGTERM and SIGINT let requests in flight finish, then end the process with 0. What keeps it from
-starting is one sentence on stderr and an exit code: 2 settings, 3 database, 4 schema, 5 secret,
+SIGTERM and SIGINT let requests in flight finish, then end the process with 0. A database that is
+away or not migrated yet is waited for, and the probes say so. What keeps the process from starting
+for good is one sentence on stderr and an exit code: 2 settings, 3 database, 4 schema, 5 secret,
 6 port, 7 certificate.
 """
 
@@ -25,6 +26,7 @@ from coordinator.adapters.server_tls import ServerTls
 from coordinator.app import create_internal_app, create_metrics_app, create_public_app
 from coordinator.errors import StartFailed
 from coordinator.services.runtime import open_runtime
+from coordinator.services.standing import Standing
 from coordinator.settings import Settings
 from coordinator.store import migrate
 
@@ -46,9 +48,8 @@ def _run(words: list[str]) -> int:
         raise StartFailed("usage: python -m coordinator [migrate]")
     settings = _settings()
     logs.configure(settings.log_level)
-    if settings.migrate or words == ["migrate"]:
-        migrate.upgrade(settings.database_url.get_secret_value())
     if words == ["migrate"]:
+        migrate.upgrade(settings.database_url.get_secret_value())
         sys.stderr.write(f"coordinator: the database is at schema {migrate.newest()}\n")
         return 0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -78,28 +79,71 @@ async def _serve(settings: Settings) -> None:
                 (settings.metrics_host, settings.metrics_port),
             )
         ]
-        async with open_runtime(settings) as runtime:
-            apps = [
-                create_public_app(runtime),
-                create_internal_app(runtime),
-                create_metrics_app(runtime),
-            ]
+        await _Process(settings, tls, sockets).run()
+
+
+class _Process:
+    """Probes answer from the first moment, people and exam-clients once the database is there."""
+
+    def __init__(
+        self, settings: Settings, tls: ServerTls | None, sockets: list[socket.socket]
+    ) -> None:
+        self._settings, self._tls, self._sockets = settings, tls, sockets
+        self._standing = Standing()
+        self._starting: asyncio.Task[None] | None = asyncio.current_task()
+        self._doors: list[_Server] = []
+        self._dismiss: Callable[[], None] | None = None
+
+    async def run(self) -> None:
+        """Until a signal. Raises StartFailed."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        probes = _server(create_metrics_app(self._standing), self._settings, None)
+        failed: StartFailed | None = None
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(probes.serve(self._sockets[2:]))
+            try:
+                await self._open_doors()
+            except StartFailed as error:
+                failed = error
+            except asyncio.CancelledError:
+                if not self._standing.stopping or self._starting is None:
+                    raise
+                self._starting.uncancel()
+            finally:
+                probes.should_exit = True
+        if failed is not None:
+            raise failed
+
+    async def _open_doors(self) -> None:
+        async with open_runtime(self._settings, standing=self._standing) as runtime:
+            tls = self._tls
             if tls is not None:
                 runtime.metrics.tls_expiry.set_function(lambda: tls.ends_at)
-            contexts = [None if tls is None else tls.context] * 2 + [None]
-            servers = [
-                _server(app, settings, context) for app, context in zip(apps, contexts, strict=True)
-            ]
-            _stop_on_signal(servers, runtime.hub.dismiss_all)
+            context = None if tls is None else tls.context
+            for app in (create_public_app(runtime), create_internal_app(runtime)):
+                self._doors.append(_server(app, self._settings, context))
+            self._dismiss = runtime.hub.dismiss_all
             # What lives for the whole process needs no more looking at by the collector.
             gc.collect()
             gc.freeze()
-            ports = [bound.getsockname()[1] for bound in sockets]
+            ports = [bound.getsockname()[1] for bound in self._sockets]
             _log.info("started", public=ports[0], internal=ports[1], metrics=ports[2])
             async with _renewing(tls), asyncio.TaskGroup() as tasks:
-                for server, bound in zip(servers, sockets, strict=True):
+                for server, bound in zip(self._doors, self._sockets, strict=False):
                     tasks.create_task(server.serve([bound]))
             _log.info("stopped")
+
+    def _stop(self) -> None:
+        self._standing.stopping = True
+        if self._dismiss is None:
+            if self._starting is not None:
+                self._starting.cancel()
+            return
+        self._dismiss()
+        for server in self._doors:
+            server.should_exit = True
 
 
 @contextlib.asynccontextmanager
@@ -132,22 +176,12 @@ def _server(app: FastAPI, settings: Settings, context: ssl.SSLContext | None) ->
             ws_ping_interval=None,
             h11_max_incomplete_event_size=64 * 1024,
             timeout_keep_alive=30,
+            forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=settings.shutdown_seconds,
             lifespan="on",
             ssl_context_factory=None if context is None else lambda config, default: context,
         )
     )
-
-
-def _stop_on_signal(servers: list[_Server], say_goodbye: Callable[[], None]) -> None:
-    def stop() -> None:
-        say_goodbye()
-        for server in servers:
-            server.should_exit = True
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
 
 
 def _bind(host: str, port: int) -> socket.socket:

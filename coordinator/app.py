@@ -17,6 +17,7 @@ from coordinator.api.limits import Limits
 from coordinator.dashboard import routes as dashboard
 from coordinator.errors import Unauthenticated
 from coordinator.services.runtime import Runtime, open_runtime
+from coordinator.services.standing import Standing
 from coordinator.settings import Settings
 from exam_contract.version import VERSION
 
@@ -29,7 +30,13 @@ class State(TypedDict):
     runtime: Runtime
 
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
+class ProbedState(TypedDict):
+    """What the probes have before there is a runtime."""
+
+    standing: Standing
+
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State | ProbedState]]
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -60,9 +67,14 @@ def create_internal_app(runtime: Runtime) -> FastAPI:
     return app
 
 
-def create_metrics_app(runtime: Runtime) -> FastAPI:
+def create_metrics_app(standing: Standing) -> FastAPI:
     """Prometheus and probes (port 9090)."""
-    app = _app("metrics", _sharing(runtime), {})
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[ProbedState]:
+        yield {"standing": standing}
+
+    app = _app("metrics", lifespan, {})
     app.include_router(probes.router)
     return app
 

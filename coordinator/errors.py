@@ -2,6 +2,7 @@
 
 CoordinatorError
 |-- StartFailed                      told on stderr, with the process's exit code
+|   `-- NotYet                       may come by itself: a service waits, a command ends
 `-- Refused                          becomes problem+json (api.problems)
     |-- NotFound, Unauthenticated, Forbidden, CsrfRefused, TooManyAttempts, SignInFailed
     |-- InvalidField, BadRequest, BodyTooLarge, UnsupportedMediaType, RuleViolated
@@ -26,6 +27,10 @@ class StartFailed(CoordinatorError):
     def __init__(self, message: str, exit_code: int = 2) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class NotYet(StartFailed):
+    """Something is not there yet and may come by itself."""
 
 
 class Refused(CoordinatorError):

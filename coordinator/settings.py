@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     default_namespace: str = "default"
     tls_dir: Path | None = None
     client_ca_file: Path | None = None
+    trusted_proxies: str = "127.0.0.1"
     instance: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "main"
     first_admin_token_file: Path | None = None
     cli_token_file: Path | None = None
@@ -62,6 +63,8 @@ class Settings(BaseSettings):
     live_cache_seconds: float = 0.5
     live_timeout_seconds: float = 2.0
     probe_seconds: float = 5.0
+    restart_after_seconds: float = Field(default=20.0, ge=0)
+    restart_cooldown_seconds: float = Field(default=300.0, ge=0)
     notify_interval_seconds: float = 0.02
     sweep_seconds: float = 30.0
     ping_seconds: float = 15.0

@@ -42,6 +42,14 @@ class Metrics:
             "tls_expiry_timestamp_seconds",
             "When the certificate in force ends (Unix time); 0 over plain http.",
         )
+        self.restarts = self._count(
+            "restart_requests_total",
+            "Restarts of failed exam-clients: requested, refused, withheld.",
+            "outcome",
+        )
+        self.database = self._level(
+            "database_reachable", "1 when PostgreSQL answered when it was last asked."
+        )
         self.sign_ins = self._count(
             "sign_ins_total", "Sign-ins by kind and outcome.", "kind", "outcome"
         )

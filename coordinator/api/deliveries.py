@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from coordinator.api.deps import AfterId, Edge, Limit, TheEdge, ThePrincipal, TheRuntime
 from coordinator.core.deliveries import Edit
 from coordinator.core.permissions import Permission
+from coordinator.errors import DatabaseUnavailable
 from coordinator.services import steering
 from coordinator.services.health import Watched
 from coordinator.services.runtime import Runtime
@@ -85,7 +86,7 @@ async def create_delivery(body: NewDelivery, edge: TheEdge) -> dict[str, Any]:
 
 @router.get("/api/deliveries/{delivery_id}")
 async def delivery(delivery_id: DeliveryId, runtime: TheRuntime) -> dict[str, Any]:
-    return await _shown(runtime, await steering.existing(runtime.database, delivery_id))
+    return await _shown(runtime, await runtime.delivery(delivery_id))
 
 
 @router.get("/api/deliveries/{delivery_id}/info")
@@ -113,7 +114,7 @@ async def delete_delivery(delivery_id: DeliveryId, edge: TheEdge) -> None:
 @router.get("/api/deliveries/{delivery_id}/live-progress")
 async def live_progress(delivery_id: DeliveryId, runtime: TheRuntime) -> Response:
     """Every participant with `source` live, cached, last_known or historical."""
-    found = await steering.existing(runtime.database, delivery_id)
+    found = await runtime.delivery(delivery_id)
     live = await runtime.live.read(found)
     return Response(live.model_dump_json(), media_type="application/json")
 
@@ -194,9 +195,12 @@ async def _after(edge: Edge, found: Delivery, changed: ExamDelivery) -> dict[str
 
 
 async def _shown(runtime: Runtime, found: Delivery) -> dict[str, Any]:
-    async with runtime.database.read() as db:
-        counts = await deliveries.counts(db, [found.id])
-    return _delivery(runtime, found, counts.get(found.id))
+    try:
+        async with runtime.database.read() as db:
+            counted = await deliveries.counts(db, [found.id])
+    except DatabaseUnavailable:
+        return {**_delivery(runtime, found, None), "counts": None}
+    return _delivery(runtime, found, counted.get(found.id))
 
 
 def _delivery(

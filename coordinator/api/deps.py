@@ -5,7 +5,7 @@ table; a route that is not there can't be reached, and the app does not start wi
 """
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,7 +26,14 @@ from coordinator.core.permissions import (
     holds,
 )
 from coordinator.core.vault import token_hash
-from coordinator.errors import CsrfRefused, Forbidden, NotFound, StartFailed, Unauthenticated
+from coordinator.errors import (
+    CsrfRefused,
+    DatabaseUnavailable,
+    Forbidden,
+    NotFound,
+    StartFailed,
+    Unauthenticated,
+)
 from coordinator.services import staff as staff_service
 from coordinator.services.runtime import Runtime
 from coordinator.services.work import ANONYMOUS, Work, working
@@ -84,23 +91,44 @@ async def identify(connection: HTTPConnection, runtime: Runtime) -> Principal:
     """By API token or session cookie; nobody when neither is valid."""
     header = connection.headers.get("authorization", "")
     now = datetime.now(UTC)
+    looks = connection.scope["type"] == "websocket" or connection.scope["method"] in _SAFE
     if header[:7].lower() == "bearer ":
-        return Principal(await _by_bearer(runtime, header[7:].strip()))
+        return Principal(await _by_bearer(runtime, header[7:].strip(), looks))
     cookie = connection.cookies.get(cookie_name(runtime))
     if not cookie:
         return Principal(None)
-    async with runtime.database.read() as db:
-        session = await staff.by_session(db, token_hash(cookie), now)
+    session = await _remembered(
+        runtime, token_hash(cookie), looks, lambda db, key: staff.by_session(db, key, now)
+    )
     return Principal(session, cookie if session is not None else None)
 
 
-async def _by_bearer(runtime: Runtime, token: str) -> Session | None:
+async def _remembered(
+    runtime: Runtime, key: bytes, looks: bool, read: Callable[..., Awaitable[Session | None]]
+) -> Session | None:
+    """While the database is away, who was admitted lately may go on looking, and no more."""
+    try:
+        async with runtime.database.read() as db:
+            session = await read(db, key)
+    except DatabaseUnavailable:
+        known = runtime.sessions.get(key) if looks else None
+        ends = None if known is None else known.expires_at
+        if known is None or (ends is not None and ends <= datetime.now(UTC)):
+            raise
+        return known
+    if session is None:
+        runtime.sessions.forget(key)
+    else:
+        runtime.sessions.keep(key, session)
+    return session
+
+
+async def _by_bearer(runtime: Runtime, token: str, looks: bool) -> Session | None:
     local = staff_service.read_token(runtime.settings.cli_token_file)
     if local is not None and hmac.compare_digest(token.encode(), local.encode()):
         account = await staff_service.local_account(runtime.database)
         return Session(account, None, None) if account.active else None
-    async with runtime.database.read() as db:
-        return await staff.by_api_token(db, token_hash(token))
+    return await _remembered(runtime, token_hash(token), looks, staff.by_api_token)
 
 
 async def authorise(connection: HTTPConnection) -> None:

@@ -89,7 +89,7 @@ async def incarnation(
         sender = check_caller(caller, found, fenced=False)
         _check_path(delivery_id, sender.delivery_id)
         reply = await registration.incarnate(work, sender, body)
-    runtime.health.heard(sender.delivery_id)
+    runtime.health.heard(sender.delivery_id, body.incarnation)
     return reply
 
 
@@ -145,8 +145,11 @@ async def confirm(
 
 
 @router.get("/healthz")
-async def healthz(runtime: TheRuntime) -> dict[str, Any]:
-    """200 when PostgreSQL answers."""
+async def healthz(request: Request, runtime: TheRuntime) -> dict[str, Any]:
+    """200 when PostgreSQL answers. An idle exam-client's way of saying that it is there."""
+    uid, pod_uid = request.headers.get("x-delivery-uid"), request.headers.get("x-pod-uid")
+    if uid is not None and pod_uid is not None:
+        runtime.health.heard_from(uid, pod_uid)
     await runtime.database.ping()
     return {"status": "ok"}
 

@@ -1,15 +1,32 @@
-"""The third door (port 9090): Prometheus and the probes of whoever runs the process."""
+"""The third door (port 9090): Prometheus and the probes of whoever runs the process.
 
-from fastapi import APIRouter, Response
+Liveness asks nobody: a restart never mended a database. What readiness means is told in
+``services.standing``.
+"""
 
-from coordinator.api.deps import TheRuntime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from coordinator.errors import NotReady
+from coordinator.services.standing import Standing
 
 router = APIRouter(tags=["probes"])
 
 
+async def _standing(request: Request) -> Standing:
+    standing: Standing = request.state.standing
+    return standing
+
+
+TheStanding = Annotated[Standing, Depends(_standing)]
+
+
 @router.get("/metrics")
-async def metrics(runtime: TheRuntime) -> Response:
-    return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+async def metrics(standing: TheStanding) -> Response:
+    await standing.database_answers()
+    rendered = standing.metrics.render()
+    return Response(rendered, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @router.get("/healthz")
@@ -19,7 +36,9 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz")
-async def readyz(runtime: TheRuntime) -> dict[str, str]:
-    """200 when PostgreSQL answers."""
-    await runtime.database.ping()
-    return {"status": "ready"}
+async def readyz(standing: TheStanding) -> dict[str, str]:
+    """200 while this replica is of use; `detail` says whether PostgreSQL answers."""
+    readiness = await standing.readiness()
+    if not readiness.ready:
+        raise NotReady(readiness.says)
+    return {"status": "ready", "detail": readiness.says}

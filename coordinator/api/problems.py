@@ -47,8 +47,11 @@ def response(
 def refusal(error: Refused) -> Response:
     """The response of an error of ours."""
     headers: dict[str, str] = {}
-    if isinstance(error, (DatabaseUnavailable, NotReady)):
+    if isinstance(error, NotReady):
         headers = _RETRY
+    if isinstance(error, DatabaseUnavailable):
+        # Where only this replica has lost it, the caller's next connection may reach another.
+        headers = {**_RETRY, "Connection": "close"}
     if "retry_after" in error.members:
         headers = {"Retry-After": str(error.members["retry_after"])}
     if error.code is ProblemCode.UNAUTHENTICATED:

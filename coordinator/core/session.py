@@ -66,11 +66,24 @@ class _Subscription:
 
     def add(self, events: Sequence[Published], limit: int) -> None:
         fresh = [event for event in events if self.seen is None or event.stream > self.seen]
+        in_order = not (fresh and self.waiting and fresh[0].stream <= self.waiting[-1].stream)
         self.waiting.extend(fresh)
+        if not in_order:  # what was fetched later than it was published, or once more
+            once = {event.stream: event for event in self.waiting}
+            self.waiting = [once[stream] for stream in sorted(once)]
         if len(self.waiting) > limit:
             newest = {event.participant_id: event for event in self.waiting}
             self.coalesced = self.coalesced or len(newest) < len(self.waiting)
             self.waiting = sorted(newest.values(), key=lambda event: event.stream)
+
+    def reached(self) -> int:
+        """Everything up to this stream number was sent or waits."""
+        reached = self.seen or 0
+        for event in self.waiting:
+            if event.stream > reached + 1:
+                break
+            reached = max(reached, event.stream)
+        return reached
 
     def take(self) -> tuple[list[Published], bool]:
         seen = self.seen or 0
@@ -109,14 +122,25 @@ class Session:
             case Subscribe(delivery_id=delivery_id, resume_from=resume_from):
                 return self._subscribe(delivery_id, resume_from)
 
-    def loaded(self, delivery_id: int, frame: str | None, stream: int) -> None:
-        """A snapshot (``frame``) or, without one, a resume that begins after ``stream``."""
+    def loaded(
+        self,
+        delivery_id: int,
+        frame: str | None,
+        stream: int,
+        missed: Sequence[Published] = (),
+    ) -> int:
+        """A snapshot (``frame``) or, without one, a resume after ``stream`` with what was missed.
+
+        Up to which stream number nothing is wanting now.
+        """
         subscription = self._subscriptions.get(delivery_id)
         if subscription is None:
-            return
+            return stream
         if frame is not None:
             self._outbox.append(Send(frame))
         subscription.seen = stream
+        subscription.add(missed, self.limit)
+        return subscription.reached()
 
     def refused(self, delivery_id: int, code: ProblemCode, detail: str) -> None:
         """The subscription can't be had."""

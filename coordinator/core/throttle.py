@@ -1,7 +1,7 @@
 """Slows down guessing: too many failures within a window, and the key has to wait.
 
-Kept in memory, per process: with n replicas an attacker has n times the tries, which the entropy of
-codes and argon2 leave harmless. Bounded: the key seen longest ago is forgotten first.
+Kept in memory; ``services.throttles`` tells the other replicas. Bounded: the key seen longest ago
+is forgotten first.
 """
 
 from collections import OrderedDict

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from coordinator.core.permissions import Grant
 from coordinator.core.session import Close, Command, Load, Published, Send, Session
 from coordinator.errors import Refused
 from coordinator.hub.hub import Hub
 from exam_contract.messages import CLOSE_GOING_AWAY, CLOSE_TOO_SLOW, CLOSE_UNAUTHENTICATED
+from exam_contract.problems import STATUS
 
 _SEND_SECONDS = 20.0
+_OURS = 500
 
 
 class Wire(Protocol):
@@ -61,14 +64,15 @@ class Connection:
         machine: Session,
         staff_id: int,
         session: bytes | None,
+        grants: tuple[Grant, ...],
         expires_at: datetime | None,
         on_frame: Callable[[], None],
     ) -> None:
-        self.staff_id, self.session = staff_id, session
+        self.staff_id, self.session, self.grants = staff_id, session, grants
         self._wire, self._hub, self._load, self._machine = wire, hub, load, machine
         self._expires_at, self._on_frame = expires_at, on_frame
         self._wake = asyncio.Event()
-        self._dismissed = False
+        self._dismissed: str | None = None
         self._loads: asyncio.Queue[Load] = asyncio.Queue(maxsize=64)
 
     async def run(self) -> None:
@@ -97,8 +101,8 @@ class Connection:
         self._machine.health(delivery_id, frame)
         self._wake.set()
 
-    def dismiss(self) -> None:
-        self._dismissed = True
+    def dismiss(self, why: str) -> None:
+        self._dismissed = why
         self._wake.set()
 
     async def _read(self) -> None:
@@ -125,14 +129,19 @@ class Connection:
                 loaded = await self._load(load)
             except Refused as refused:
                 self._hub.unsubscribe(self, load.delivery_id)
+                if STATUS[refused.code][0] >= _OURS:
+                    # Left open it would hear nothing more; the reader comes back and resumes.
+                    raise _Ended(CLOSE_GOING_AWAY, refused.detail[:100]) from refused
                 self._machine.refused(load.delivery_id, refused.code, refused.detail)
             else:
-                self._hub.begin_at(load.delivery_id, self._newest(loaded))
-                self._machine.loaded(load.delivery_id, loaded.frame, loaded.stream)
-                self._machine.published(load.delivery_id, loaded.events)
-                if loaded.health is not None:
-                    self._machine.health(load.delivery_id, loaded.health)
+                self._take_up(load.delivery_id, loaded)
             self._wake.set()
+
+    def _take_up(self, delivery_id: int, loaded: Loaded) -> None:
+        reached = self._machine.loaded(delivery_id, loaded.frame, loaded.stream, loaded.events)
+        self._hub.begin_at(delivery_id, reached)
+        if loaded.health is not None:
+            self._machine.health(delivery_id, loaded.health)
 
     async def _act(self, commands: Iterable[Command]) -> None:
         for command in commands:
@@ -162,11 +171,7 @@ class Connection:
         self._wake.clear()
 
     def _check_dismissed(self) -> None:
-        if self._dismissed:
-            raise _Ended(CLOSE_GOING_AWAY, "sign in again")
+        if self._dismissed is not None:
+            raise _Ended(CLOSE_GOING_AWAY, self._dismissed)
         if self._expires_at is not None and datetime.now(UTC) >= self._expires_at:
             raise _Ended(CLOSE_UNAUTHENTICATED, "the session has ended")
-
-    @staticmethod
-    def _newest(loaded: Loaded) -> int:
-        return loaded.events[-1].stream if loaded.events else loaded.stream

@@ -1,8 +1,9 @@
 """Fan-out of live events to sockets: in the process, at once, without asking the database.
 
-Each delivery that somebody watches has a channel that knows the newest stream number it passed on.
-What is older is dropped, what comes too early marks the channel as behind; whoever feeds the hub
-then fetches what is missing. Nothing here waits for a reader.
+Each delivery that somebody watches has a channel whose head is the stream number up to which every
+one of its sockets got everything. What comes too early, and a socket that joined with less or with
+more than the others have, mark the channel as behind; whoever feeds the hub then fetches what lies
+between, and a socket drops what it has seen. Nothing here waits for a reader.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from coordinator.core.permissions import Grant
 from coordinator.core.session import Published
 
 
@@ -18,18 +20,20 @@ class Subscriber(Protocol):
 
     staff_id: int
     session: bytes | None
+    grants: tuple[Grant, ...]
 
     def publish(self, delivery_id: int, events: Sequence[Published]) -> None: ...
 
     def health(self, delivery_id: int, frame: str) -> None: ...
 
-    def dismiss(self) -> None:
-        """The account's session ended or its roles changed: close."""
+    def dismiss(self, why: str) -> None:
+        """Close: the reader comes again, and is admitted or not."""
 
 
 @dataclass(slots=True)
 class _Channel:
     head: int | None = None
+    noticed: int = 0
     subscribers: set[Subscriber] = field(default_factory=set)
 
 
@@ -76,11 +80,15 @@ class Hub:
             if channel.head is not None
         }
 
-    def begin_at(self, delivery_id: int, stream: int) -> None:
-        """A snapshot was read at that number: nothing before it needs passing on."""
+    def begin_at(self, delivery_id: int, reached: int) -> None:
+        """A socket of the channel has everything up to that number, and gets what follows."""
         channel = self._channels.get(delivery_id)
-        if channel is not None and (channel.head is None or channel.head < stream):
-            channel.head = stream
+        if channel is None:
+            return
+        before = reached if channel.head is None else channel.head
+        channel.head = min(before, reached)
+        if channel.head < max(before, reached, channel.noticed):
+            self.fall_behind(delivery_id)
 
     def publish(self, delivery_id: int, events: Sequence[Published]) -> None:
         """Pass on consecutive events; what was passed on before is dropped."""
@@ -100,8 +108,17 @@ class Hub:
     def noticed(self, delivery_id: int, stream: int) -> None:
         """Another replica has committed up to that number."""
         channel = self._channels.get(delivery_id)
-        if channel is not None and channel.head is not None and channel.head < stream:
+        if channel is None:
+            return
+        channel.noticed = max(channel.noticed, stream)
+        if channel.head is not None and channel.head < stream:
             self.fall_behind(delivery_id)
+
+    def rewound(self, delivery_id: int) -> None:
+        """The database was put back to before the head: its sockets have seen what never was."""
+        channel = self._channels.pop(delivery_id, None)
+        for socket in () if channel is None else channel.subscribers:
+            socket.dismiss("the stream was put back; a new snapshot is needed")
 
     def fall_behind(self, delivery_id: int) -> None:
         """Ask the feed to fetch what the channel misses."""
@@ -123,14 +140,18 @@ class Hub:
             for socket in channel.subscribers:
                 socket.health(delivery_id, frame)
 
-    def dismiss(self, whom: Callable[[Subscriber], bool]) -> None:
+    def dismiss(self, whom: Callable[[Subscriber], bool], why: str = "the account changed") -> None:
         """Close the sockets that match."""
         for socket in [socket for socket in self._sockets if whom(socket)]:
-            socket.dismiss()
+            socket.dismiss(why)
 
     def dismiss_all(self) -> None:
-        """The process ends: sockets would hold up its servers."""
-        self.dismiss(lambda socket: True)
+        """The process ends: sockets would hold up its servers, and another replica takes them."""
+        self.dismiss(lambda socket: True, "this replica stops; come again")
+
+    def readers(self) -> list[Subscriber]:
+        """Every open socket."""
+        return list(self._sockets)
 
     def __len__(self) -> int:
         return len(self._sockets)

@@ -1,21 +1,24 @@
 """Keeps the hub fed: notices to other replicas, theirs to us, and a slow sweep for lost ones.
 
 Nothing polls: a query is made when a notice says there is something, when a batch came out of
-order, and every sweep interval for deliveries that somebody watches.
+order, and every sweep interval for what notices that were lost would have said.
 """
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 
 from coordinator.core.ingest import Incoming
 from coordinator.core.session import Published
+from coordinator.core.throttle import Throttle
 from coordinator.errors import DatabaseUnavailable
 from coordinator.hub.hub import Hub
-from coordinator.services.health import HealthMonitor
-from coordinator.store import deliveries, events, notify
+from coordinator.services.health import Contact, HealthMonitor
+from coordinator.store import deliveries, events, notify, staff
 from coordinator.store.database import Database
 from exam_contract.events import EVENT
 from exam_contract.messages import StreamEvent
@@ -24,6 +27,19 @@ from exam_contract.progress import ParticipantProgress
 _log = structlog.get_logger(__name__)
 _CATCH_UP = 1000
 _RETRY_SECONDS = 1.0
+_MOST_KEPT = 10_000
+_CONTACTS_A_NOTICE = 200
+"""A notice holds 8000 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often is what."""
+
+    notify_interval_seconds: float
+    contacts_seconds: float
+    sweep_seconds: float
+    connect_timeout_seconds: int
 
 
 def written(
@@ -60,16 +76,13 @@ class Feed:
         database: Database,
         hub: Hub,
         health: HealthMonitor,
+        throttles: Mapping[int, Throttle],
         replica: str,
-        notify_interval_seconds: float,
-        sweep_seconds: float,
-        connect_timeout_seconds: int,
+        pace: Pace,
     ) -> None:
         self._database, self._hub, self._health = database, hub, health
-        self._replica = replica
-        self._notify_interval = notify_interval_seconds
-        self._sweep_seconds = sweep_seconds
-        self._connect_timeout = connect_timeout_seconds
+        self._throttles = throttles
+        self._replica, self._pace = replica, pace
         self._dirty: dict[str, str] = {}
         self._dirty_event = asyncio.Event()
 
@@ -81,6 +94,7 @@ class Feed:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._send_notices())
+            tasks.create_task(self._share_contacts())
             tasks.create_task(self._listen())
             tasks.create_task(self._fill_gaps())
             tasks.create_task(self._sweep())
@@ -94,13 +108,30 @@ class Feed:
                 async with self._database.read() as db:
                     await notify.send(db, list(notices.values()))
             except DatabaseUnavailable:
-                _log.warning("notices_lost", count=len(notices))
-            await asyncio.sleep(self._notify_interval)
+                # Kept for its return, as many as anybody could still want: sweeps heal the rest.
+                self._dirty = {**notices, **self._dirty} if len(notices) < _MOST_KEPT else {}
+                self._dirty_event.set()
+                _log.warning("notices_wait", count=len(self._dirty))
+                await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(self._pace.notify_interval_seconds)
+
+    async def _share_contacts(self) -> None:
+        """Tells the others whom we heard, so that they neither probe them nor think them gone."""
+        while True:
+            await asyncio.sleep(self._pace.contacts_seconds)
+            contacts = self._health.take_contacts()
+            for place in range(0, len(contacts), _CONTACTS_A_NOTICE):
+                some = contacts[place : place + _CONTACTS_A_NOTICE]
+                told = ",".join("/".join(str(-1 if n is None else n) for n in one) for one in some)
+                self._dirty[f"contacts:{place}"] = f"contacts:{told}:{self._replica}"
+                self._dirty_event.set()
 
     async def _listen(self) -> None:
         while True:
             try:
-                async for payload in notify.listen(self._database.dsn, self._connect_timeout):
+                async for payload in notify.listen(
+                    self._database.dsn, self._pace.connect_timeout_seconds
+                ):
                     if payload == notify.LISTENING:
                         await self._look_for_news()
                     else:
@@ -110,13 +141,25 @@ class Feed:
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _heard(self, payload: str) -> None:
-        parts = payload.split(":")
-        numbers = len(parts) == 4 and parts[1].isdecimal() and parts[2].isdecimal()
-        if not numbers or parts[3] == self._replica:
+        topic, *parts = payload.split(":")
+        if not parts or parts[-1] == self._replica:
             return
-        topic, subject, value = parts[0], int(parts[1]), int(parts[2])
+        if topic == "contacts" and len(parts) == 2:
+            self._heard_contacts(parts[0])
+        elif len(parts) == 3 and parts[0].isdecimal() and parts[1].isdecimal():
+            await self._heard_of(topic, int(parts[0]), int(parts[1]))
+
+    def _heard_contacts(self, told: str) -> None:
+        for one in told.split(","):
+            numbers = [int(n) for n in one.split("/") if n.lstrip("-").isdecimal()]
+            if len(numbers) == len(Contact._fields):
+                subject, incarnation, pending = numbers
+                self._health.heard_elsewhere(Contact(subject, _known(incarnation), _known(pending)))
+
+    async def _heard_of(self, topic: str, subject: int, value: int) -> None:
         match topic:
             case "events":
+                self._health.heard_elsewhere(Contact(subject, None, None))
                 self._hub.noticed(subject, value)
             case "delivery":
                 async with self._database.read() as db:
@@ -125,6 +168,10 @@ class Feed:
                     self._health.learn(delivery)
             case "staff":
                 self._hub.dismiss(lambda socket: socket.staff_id == subject)
+            case "failed" if value in self._throttles:
+                self._throttles[value].failed(str(subject), time.monotonic())
+            case "passed" if value in self._throttles:
+                self._throttles[value].succeeded(str(subject))
             case _:
                 _log.warning("unknown_notice", topic=topic)
 
@@ -147,16 +194,33 @@ class Feed:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(self._sweep_seconds)
+            await asyncio.sleep(self._pace.sweep_seconds)
             with suppress(DatabaseUnavailable):
                 await self._look_for_news()
 
     async def _look_for_news(self) -> None:
         """What notices that were lost, or sent before we listened, would have said."""
-        watched = self._hub.heads()
-        if not watched:
+        await self._health.reload(self._database)
+        watched, readers = self._hub.heads(), self._hub.readers()
+        if not readers:
             return
         async with self._database.read() as db:
             newest = await events.heads(db, sorted(watched))
+            granted = await staff.grants_of(db, sorted({reader.staff_id for reader in readers}))
+            sessions = [reader.session for reader in readers if reader.session is not None]
+            alive = await staff.sessions_alive(db, sessions)
         for delivery_id, stream in newest.items():
-            self._hub.noticed(delivery_id, stream)
+            if stream < watched[delivery_id]:
+                self._hub.rewound(delivery_id)
+            else:
+                self._hub.noticed(delivery_id, stream)
+        self._hub.dismiss(
+            lambda reader: (
+                granted.get(reader.staff_id) != frozenset(reader.grants)
+                or (reader.session is not None and reader.session not in alive)
+            )
+        )
+
+
+def _known(number: int) -> int | None:
+    return None if number < 0 else number

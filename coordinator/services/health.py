@@ -1,12 +1,14 @@
 """How every exam-client is seen: by its events, the operator's word, and a probe now and then.
 
-Kept in memory and fed by what arrives anyway; the database is read once, at start.
+Kept in memory and fed by what arrives anyway, here or at another replica; the database is read at
+start, and by the feed's slow sweep.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 
@@ -23,13 +25,20 @@ _log = structlog.get_logger(__name__)
 _ENDED = frozenset({"CleanedUp", "Aborted", "Failed"})
 _AT_ONCE = 50
 _RETRY_SECONDS = 2.0
+_ABSENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One delivery's exam-client; ``reachable`` None until it was tried."""
+    """One delivery's exam-client; ``reachable`` None until it was tried.
+
+    ``heard_at``: it spoke to a replica or answered one. ``failing_since``: since then every call of
+    ours to it has failed, ``failures`` times.
+    """
 
     delivery_id: int
+    uid: str
+    pod_uid: str | None
     exam_id: str
     name: str
     phase: str
@@ -37,12 +46,15 @@ class Watched:
     endpoint_public: str | None
     epoch: int
     operator: ClientHealth | None
+    told_at: datetime
     incarnation: int | None = None
     events_pending: int | None = None
     heard_at: datetime | None = None
     reachable: bool | None = None
     since: datetime | None = None
     reason: str | None = None
+    failing_since: datetime | None = None
+    failures: int = 0
 
     def message(self) -> Health:
         """What sockets are told."""
@@ -53,6 +65,14 @@ class Watched:
             since=self.since,
             reason=self.reason,
         )
+
+
+class Contact(NamedTuple):
+    """What one replica tells the others of an exam-client that it heard."""
+
+    delivery_id: int
+    incarnation: int | None
+    events_pending: int | None
 
 
 class HealthMonitor:
@@ -68,13 +88,22 @@ class HealthMonitor:
         self._clients, self._metrics = clients, metrics
         self._probe_seconds, self._on_change = probe_seconds, on_change
         self._watched: dict[int, Watched] = {}
+        self._by_uid: dict[str, int] = {}
+        self._heard_here: set[int] = set()
+        self.loaded = False
+        self.watching_since = datetime.now(UTC)
+        """Since then this process has looked without a break."""
 
     def learn(self, delivery: Delivery) -> None:
         """Take over what is registered of a delivery."""
         before = self._watched.get(delivery.id)
+        if before is not None and before.told_at > delivery.heard_at:
+            return  # read before, and handed over after, something newer
         endpoint = None if delivery.phase in _ENDED else delivery.endpoint_internal
         now = Watched(
             delivery_id=delivery.id,
+            uid=delivery.uid,
+            pod_uid=delivery.pod_uid,
             exam_id=delivery.exam_id,
             name=delivery.name,
             phase=delivery.phase,
@@ -82,6 +111,7 @@ class HealthMonitor:
             endpoint_public=delivery.endpoint_public,
             epoch=delivery.epoch,
             operator=delivery.health,
+            told_at=delivery.heard_at,
         )
         if before is not None and before.endpoint == endpoint:
             now = replace(
@@ -92,30 +122,64 @@ class HealthMonitor:
                 reachable=before.reachable,
                 since=before.since,
                 reason=before.reason,
+                failing_since=before.failing_since,
+                failures=before.failures,
             )
         self._watched[delivery.id] = now
+        self._by_uid[delivery.uid] = delivery.id
         if before is None or before.message() != now.message():
             self._on_change(now)
 
     def heard(
+        self,
+        delivery_id: int,
+        incarnation: int | None = None,
+        pending: int | None = None,
+        told: bool = False,
+    ) -> None:
+        """Something arrived from the exam-client: it lives. ``told``: the others hear of it too."""
+        known = self._watched.get(delivery_id)
+        if known is not None:
+            if not told:
+                self._heard_here.add(delivery_id)
+            self._put(_spoken(known, incarnation, pending), True, None)
+
+    def heard_from(self, uid: str, pod_uid: str) -> None:
+        """The delivery's current exam-client asked how we are: its sign of life when idle."""
+        known = self._watched.get(self._by_uid.get(uid, 0))
+        if known is not None and known.pod_uid == pod_uid:
+            self.heard(known.delivery_id)
+
+    def heard_elsewhere(self, contact: Contact) -> None:
+        """Another replica heard it. Whether we can reach it ourselves is another matter."""
+        known = self._watched.get(contact.delivery_id)
+        if known is not None:
+            spoken = _spoken(known, contact.incarnation, contact.events_pending)
+            failing = spoken.reachable is False
+            self._put(spoken, not failing, spoken.reason if failing else None)
+
+    def take_contacts(self) -> list[Contact]:
+        """Whom this replica heard since the last call, for the others."""
+        heard, self._heard_here = self._heard_here, set()
+        known = [self._watched[delivery_id] for delivery_id in sorted(heard)]
+        return [Contact(one.delivery_id, one.incarnation, one.events_pending) for one in known]
+
+    def answered(
         self, delivery_id: int, incarnation: int | None = None, pending: int | None = None
     ) -> None:
-        """Something arrived from the exam-client: it lives."""
+        """A call of ours to the exam-client was answered."""
+        self.heard(delivery_id, incarnation, pending)
         known = self._watched.get(delivery_id)
         if known is not None:
-            known = replace(
-                known,
-                heard_at=datetime.now(UTC),
-                incarnation=known.incarnation if incarnation is None else incarnation,
-                events_pending=known.events_pending if pending is None else pending,
-            )
-            self._put(known, True, None)
+            self._watched[delivery_id] = replace(known, failing_since=None, failures=0)
 
     def failed(self, delivery_id: int, reason: str) -> None:
-        """A call to the exam-client failed."""
+        """A call of ours to the exam-client failed."""
         known = self._watched.get(delivery_id)
         if known is not None:
-            self._put(known, False, reason)
+            since = known.failing_since or datetime.now(UTC)
+            failing = replace(known, failing_since=since, failures=known.failures + 1)
+            self._put(failing, False, reason)
 
     def get(self, delivery_id: int) -> Watched | None:
         return self._watched.get(delivery_id)
@@ -130,23 +194,37 @@ class HealthMonitor:
 
     async def load(self, database: Database) -> None:
         """Read what may be running, waiting for the database where it is away."""
-        while True:
+        while not self.loaded:
             try:
-                async with database.read() as db:
-                    found = await deliveries.not_ended(db)
+                await self.reload(database)
             except DatabaseUnavailable:
                 await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            for delivery in found:
-                self.learn(delivery)
-            return
+
+    async def reload(self, database: Database) -> None:
+        """Take over what is registered now: a notice may have been lost. Raises
+        DatabaseUnavailable.
+        """
+        async with database.read() as db:
+            found = await deliveries.to_watch(db, self._not_ended())
+        for delivery in found:
+            self.learn(delivery)
+        self.loaded = True
 
     async def run(self, database: Database) -> None:
-        """Probe exam-clients that nothing was heard of since the last round."""
+        """Probe exam-clients that nothing was heard of for a while."""
         await self.load(database)
         while True:
+            before = datetime.now(UTC)
             await asyncio.sleep(self._probe_seconds)
+            self._notice_absence(before, datetime.now(UTC))
             await self._round()
+
+    def _notice_absence(self, before: datetime, now: datetime) -> None:
+        """A pause that took much longer, or less than nothing: we were away, or the clock was."""
+        over = (now - before).total_seconds() - self._probe_seconds
+        if abs(over) > _ABSENCE_SECONDS:
+            _log.warning("was_away", seconds=round(over, 1))
+            self.watching_since = now
 
     async def _round(self) -> None:
         gate = asyncio.Semaphore(_AT_ONCE)
@@ -162,20 +240,28 @@ class HealthMonitor:
         async with gate:
             try:
                 await self._clients.probe(endpoint)
-                verdict, reason = True, None
+                reason = None
             except ClientUnreachable as error:
-                verdict, reason = False, error.detail
+                reason = error.detail
             except Exception:  # noqa: BLE001 -- an address that can't be called must not end all probes
                 _log.exception("probe_failed", delivery_id=watched.delivery_id)
-                verdict, reason = False, "its address can't be called"
+                reason = "its address can't be called"
         current = self._watched.get(watched.delivery_id)
-        if current is not None and current.endpoint == endpoint:
-            heard = datetime.now(UTC) if verdict else current.heard_at
-            self._put(replace(current, heard_at=heard), verdict, reason)
+        if current is None or current.endpoint != endpoint:
+            return
+        if reason is None:
+            self.answered(watched.delivery_id)
+        else:
+            self.failed(watched.delivery_id, reason)
 
     def _fresh(self, watched: Watched, now: datetime) -> bool:
-        heard = watched.heard_at
-        return heard is not None and (now - heard).total_seconds() < self._probe_seconds
+        """Heard lately, here or (told with a delay) elsewhere; one that fails is always tried."""
+        if watched.heard_at is None or watched.failing_since is not None:
+            return False
+        return (now - watched.heard_at).total_seconds() < 2 * self._probe_seconds
+
+    def _not_ended(self) -> list[int]:
+        return [one.delivery_id for one in self._watched.values() if one.phase not in _ENDED]
 
     def _put(self, watched: Watched, reachable: bool, reason: str | None) -> None:
         changed = watched.reachable is not reachable
@@ -184,3 +270,12 @@ class HealthMonitor:
         self._watched[watched.delivery_id] = after
         if changed:
             self._on_change(after)
+
+
+def _spoken(known: Watched, incarnation: int | None, pending: int | None) -> Watched:
+    return replace(
+        known,
+        heard_at=datetime.now(UTC),
+        incarnation=known.incarnation if incarnation is None else incarnation,
+        events_pending=known.events_pending if pending is None else pending,
+    )

@@ -155,7 +155,8 @@ class Ingest:
             _log.error("event_conflict", delivery_id=sender.delivery_id)
         else:
             count("duplicate").inc(received - len(plan.new))
-        self.health.heard(sender.delivery_id, sender.cursor.fence.incarnation)
+        incarnation = sender.cursor.fence.incarnation
+        self.health.heard(sender.delivery_id, incarnation, told=bool(plan.new))
         if not plan.new:
             return
         before = sender.cursor.stream

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from coordinator.adapters.exam_clients import ExamClients, Target
 from coordinator.adapters.metrics import Metrics
 from coordinator.core import progress
-from coordinator.errors import ClientRefused, ClientUnreachable
+from coordinator.errors import ClientRefused, ClientUnreachable, DatabaseUnavailable
 from coordinator.services.health import HealthMonitor
 from coordinator.services.history import historical
 from coordinator.services.keyring import Keyring
@@ -72,14 +72,15 @@ class Live:
                 return slot.live
             except (ClientUnreachable, ClientRefused) as error:
                 slot.live = None
-                self._health.failed(delivery.id, error.detail)
+                if isinstance(error, ClientUnreachable):
+                    self._health.failed(delivery.id, error.detail)
                 reason = error.detail
         return await self._last_known(delivery, reason)
 
     async def _ask(self, delivery: Delivery, endpoint: str, slot: _Slot) -> LiveProgress:
         token = self._keyring.service_token(delivery, _ACTOR)
         view = await self._clients.progress(Target(endpoint, token))
-        self._health.heard(delivery.id, view.incarnation, view.stats.events_pending)
+        self._health.answered(delivery.id, view.incarnation, view.stats.events_pending)
         return LiveProgress(
             delivery_id=delivery.id,
             source="live",
@@ -116,8 +117,11 @@ class Live:
     async def _names(self, delivery: Delivery, slot: _Slot) -> dict[int, tuple[str, str]]:
         # Enrolment never changes after registration, so this is read once per delivery.
         if slot.names is None:
-            async with self._database.read() as db:
-                slot.names = await deliveries.names(db, delivery.id)
+            try:
+                async with self._database.read() as db:
+                    slot.names = await deliveries.names(db, delivery.id)
+            except DatabaseUnavailable:
+                return {}  # figures without names are better than none
         return slot.names
 
     def _slot(self, delivery_id: int) -> _Slot:

@@ -6,9 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from coordinator.core.permissions import Grant, Role
-from coordinator.core.throttle import Throttle
 from coordinator.core.vault import token_hash
-from coordinator.errors import Conflict, NotFound, SignInFailed, TooManyAttempts
+from coordinator.errors import Conflict, NotFound, SignInFailed
 from coordinator.services.hashing import Hashing
 from coordinator.services.work import SYSTEM, Work, working
 from coordinator.store import staff
@@ -16,35 +15,6 @@ from coordinator.store.database import Database
 from coordinator.store.staff import Account
 
 LOCAL_USERNAME = "local-command-line"
-
-
-@dataclass(slots=True)
-class SignInThrottles:
-    """Failures per account and address together, per account, and per address."""
-
-    pair: Throttle = field(default_factory=lambda: Throttle(5, 300))
-    account: Throttle = field(default_factory=lambda: Throttle(30, 300))
-    address: Throttle = field(default_factory=lambda: Throttle(300, 300))
-
-    def check(self, account: str, address: str, now: float) -> None:
-        """Raises TooManyAttempts."""
-        wait = max(
-            throttle.wait_seconds(key, now) for throttle, key in self._keys(account, address)
-        )
-        if wait:
-            raise TooManyAttempts(f"wait {wait} seconds and try again", retry_after=wait)
-
-    def failed(self, account: str, address: str, now: float) -> None:
-        for throttle, key in self._keys(account, address):
-            throttle.failed(key, now)
-
-    def succeeded(self, account: str, address: str) -> None:
-        self.pair.succeeded(f"{account}\n{address}")
-        self.account.succeeded(account)
-
-    def _keys(self, account: str, address: str) -> list[tuple[Throttle, str]]:
-        pair = f"{account}\n{address}"
-        return [(self.pair, pair), (self.account, account), (self.address, address)]
 
 
 @dataclass(frozen=True, slots=True)

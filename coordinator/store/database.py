@@ -4,6 +4,7 @@ A lost server makes requests fail in words; SQLAlchemy throws dead connections a
 first request after its return works again.
 """
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from coordinator.errors import DatabaseUnavailable, StartFailed
+from coordinator.errors import DatabaseUnavailable
 from coordinator.settings import Settings
-from coordinator.store.migrate import is_current, unreachable
+from coordinator.store.migrate import check, unreachable
+from coordinator.store.notify import KEEPALIVE
 
+_AWAY_SECONDS = 1.0
 _LOST = "the database does not answer; nothing was changed, try again in a moment"
 
 
@@ -48,34 +51,20 @@ class Database:
             await connection.execute(text("SELECT 1"))
 
     async def check_schema(self) -> None:
-        """Raises StartFailed when PostgreSQL is away or its schema is another version's."""
+        """Raises NotYet while PostgreSQL is away or to be migrated, StartFailed for all else."""
         try:
             async with self.engine.connect() as connection:
-                current = await connection.run_sync(is_current)
+                await connection.run_sync(check)
         except (DBAPIError, psycopg.Error, OSError) as error:
-            raise StartFailed(unreachable(error), exit_code=3) from error
-        if not current:
-            raise StartFailed(
-                "the database's schema is not this version's: run `python -m coordinator migrate`",
-                exit_code=4,
-            )
+            raise unreachable(error) from error
 
 
 def open_database(settings: Settings) -> Database:
     """The pool; no connection is made yet."""
     dsn = settings.database_url.get_secret_value()
-
-    async def connect() -> psycopg.AsyncConnection[tuple[object, ...]]:
-        return await psycopg.AsyncConnection.connect(
-            dsn,
-            connect_timeout=settings.connect_timeout_seconds,
-            options=_session_options(settings),
-            application_name="medxamion-coordinator",
-        )
-
     engine = create_async_engine(
         "postgresql+psycopg://",
-        async_creator=connect,
+        async_creator=_Connector(dsn, settings).connect,
         pool_size=settings.pool_size,
         max_overflow=settings.pool_overflow,
         pool_timeout=settings.pool_timeout_seconds,
@@ -84,6 +73,32 @@ def open_database(settings: Settings) -> Database:
         hide_parameters=True,
     )
     return Database(engine, dsn)
+
+
+@dataclass(slots=True)
+class _Connector:
+    """A server that could not be reached is not tried again for a second: requests would queue up
+    behind its timeout, also those that can do without it.
+    """
+
+    dsn: str = field(repr=False)
+    settings: Settings
+    _away_until: float = 0.0
+
+    async def connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
+        if time.monotonic() < self._away_until:
+            raise psycopg.OperationalError("PostgreSQL could not be reached a moment ago")
+        try:
+            return await psycopg.AsyncConnection.connect(
+                self.dsn,
+                connect_timeout=self.settings.connect_timeout_seconds,
+                options=_session_options(self.settings),
+                application_name="medxamion-coordinator",
+                **KEEPALIVE,
+            )
+        except psycopg.OperationalError:
+            self._away_until = time.monotonic() + _AWAY_SECONDS
+            raise
 
 
 def _session_options(settings: Settings) -> str:

@@ -115,13 +115,15 @@ async def page(
     return [_delivery(row) for row in found]
 
 
-async def not_ended(db: AsyncConnection) -> list[Delivery]:
-    """Deliveries that may have an exam-client."""
+async def to_watch(db: AsyncConnection, also: list[int]) -> list[Delivery]:
+    """Deliveries that may have an exam-client, and those of which the caller still thinks so."""
     found = await db.execute(
         text(
             f"SELECT {_COLUMNS} FROM deliveries"  # noqa: S608 -- constant
-            " WHERE phase NOT IN ('CleanedUp', 'Aborted', 'Failed') ORDER BY id LIMIT 20000"
-        )
+            " WHERE phase NOT IN ('CleanedUp', 'Aborted', 'Failed') OR id = ANY(:also)"
+            " ORDER BY id LIMIT 20000"
+        ),
+        {"also": also},
     )
     return [_delivery(row) for row in found]
 

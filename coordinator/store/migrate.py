@@ -3,6 +3,7 @@
 An advisory lock lets one of them work while the others wait and then find nothing to do.
 """
 
+import re
 from pathlib import Path
 
 import psycopg
@@ -12,9 +13,16 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, pool, text
 
-from coordinator.errors import StartFailed
+from coordinator.errors import NotYet, StartFailed
 
 _LOCK = 7_305_480_011
+# libpq tells no code for a connection that was not made, only words.
+_AWAY = re.compile(
+    r"refused|resolve host|translate host|time(d )?out|unreachable|no route|reset by peer"
+    r"|closed the connection|is the server running|starting up|shutting down|recovery mode"
+    r"|not yet accepting|too many clients|connection slots",
+    re.IGNORECASE,
+)
 _FOLDER = Path(__file__).parent / "migrations"
 
 
@@ -31,20 +39,31 @@ def upgrade(dsn: str) -> None:
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except psycopg.OperationalError as error:
-        raise StartFailed(unreachable(error), exit_code=3) from error
+    except psycopg.Error as error:
+        raise unreachable(error) from error
     except Exception as error:
         if isinstance(error.__cause__, psycopg.OperationalError):
-            raise StartFailed(unreachable(error.__cause__), exit_code=3) from error
+            raise unreachable(error.__cause__) from error
         raise
     finally:
         engine.dispose()
 
 
-def is_current(connection: Connection) -> bool:
-    """Whether the database stands at the newest version that this code knows."""
+def check(connection: Connection) -> None:
+    """Raises NotYet for a schema that is still to be migrated, StartFailed for a newer one."""
     context = MigrationContext.configure(connection, opts={"version_table": "schema_version"})
-    return context.get_current_revision() == newest()
+    current, known = context.get_current_revision(), ScriptDirectory.from_config(_config())
+    if current == newest():
+        return
+    if current is None or current in {version.revision for version in known.walk_revisions()}:
+        raise NotYet(
+            "the database's schema is not this version's: run `python -m coordinator migrate`",
+            exit_code=4,
+        )
+    raise StartFailed(
+        f"the database's schema {current} is a newer version's: run that version",
+        exit_code=4,
+    )
 
 
 def newest() -> str:
@@ -55,12 +74,17 @@ def newest() -> str:
     return head
 
 
-def unreachable(error: BaseException) -> str:
-    """One line: what PostgreSQL or the network said, and what to do."""
-    said = str(getattr(error, "orig", None) or error).strip().splitlines()
-    return (
-        f"PostgreSQL does not answer: {said[0] if said else 'no reason given'};"
-        " check MEDXAMION_COORDINATOR_DATABASE_URL and that the server runs"
+def unreachable(error: BaseException) -> StartFailed:
+    """In one line what PostgreSQL or the network said, and what to do.
+
+    NotYet where the server or the way to it may come; a wrong name or password never does.
+    """
+    said = str(getattr(error, "orig", None) or error).strip()
+    kind = NotYet if _AWAY.search(said) else StartFailed
+    return kind(
+        f"PostgreSQL does not answer: {said.splitlines()[0] if said else 'no reason given'};"
+        " check MEDXAMION_COORDINATOR_DATABASE_URL and that the server runs",
+        exit_code=3,
     )
 
 

@@ -1,6 +1,7 @@
 """NOTIFY and LISTEN between replicas. One may be lost: a slow sweep heals that."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import psycopg
 from sqlalchemy import text
@@ -8,6 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.errors import DatabaseUnavailable
 
+# A server that is gone without a word is noticed within seconds, not after the kernel's minutes.
+KEEPALIVE: dict[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 CHANNEL = "medxamion_coordinator"
 LISTENING = ""
 
@@ -28,6 +37,7 @@ async def listen(dsn: str, connect_timeout_seconds: int) -> AsyncIterator[str]:
             autocommit=True,
             connect_timeout=connect_timeout_seconds,
             application_name="medxamion-coordinator-listen",
+            **KEEPALIVE,
         )
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}")

@@ -171,6 +171,26 @@ async def close_sessions_of(db: AsyncConnection, staff_id: int) -> None:
     await db.execute(text("DELETE FROM sessions WHERE staff_id = :id"), {"id": staff_id})
 
 
+async def grants_of(db: AsyncConnection, staff_ids: list[int]) -> dict[int, frozenset[Grant]]:
+    """What active accounts may do; those that are not active are absent."""
+    found = await db.execute(
+        text(f"SELECT {_ACCOUNT} FROM staff s WHERE s.id = ANY(:ids) AND s.active"),  # noqa: S608
+        {"ids": staff_ids},
+    )
+    return {account.id: frozenset(account.grants) for account in map(_account, found)}
+
+
+async def sessions_alive(db: AsyncConnection, token_hashes: list[bytes]) -> frozenset[bytes]:
+    """Those of the sessions that nobody ended and that have not ended by themselves."""
+    found = await db.execute(
+        text(
+            "SELECT token_hash FROM sessions WHERE token_hash = ANY(:hashes) AND expires_at > now()"
+        ),
+        {"hashes": token_hashes},
+    )
+    return frozenset(bytes(row.token_hash) for row in found)
+
+
 async def use_bootstrap_link(db: AsyncConnection, token_hash: bytes) -> bool:
     """True for the first use of that link, ever."""
     found = await db.execute(

@@ -302,7 +302,7 @@ async def coordinator_rig(dsn: str, folder: Path, **settings: Any) -> AsyncItera
         apps = [
             create_public_app(runtime),
             create_internal_app(runtime),
-            create_metrics_app(runtime),
+            create_metrics_app(runtime.standing),
         ]
         clients = [await stack.enter_async_context(_client(app, runtime)) for app in apps]
         token = (folder / "cli.token").read_text()
@@ -358,6 +358,7 @@ def _with_state(app: FastAPI, runtime: Runtime) -> Any:
     """What a server does with the lifespan's state: every request gets a copy."""
 
     async def serving(scope: Any, receive: Any, send: Any) -> None:
-        await app({**scope, "state": {"runtime": runtime}}, receive, send)
+        state = {"runtime": runtime, "standing": runtime.standing}
+        await app({**scope, "state": state}, receive, send)
 
     return serving

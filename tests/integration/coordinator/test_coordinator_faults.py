@@ -2,20 +2,23 @@
 
 import secrets
 import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from socket import socket
 
+import httpx
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from structlog.testing import capture_logs
 
 from coordinator.store import migrate
-from tests.support import ports
+from tests.support import ports, postgres
 from tests.support.coordinator_process import process, until_ready
 from tests.support.coordinator_rig import Rig
-from tests.support.waiting import PATIENCE_SECONDS, until_async
+from tests.support.waiting import PATIENCE_SECONDS, until, until_async
 
 
 @pytest.mark.parametrize(
@@ -82,27 +85,34 @@ async def test_an_unexpected_error_is_told_without_its_message(
 
 async def test_a_lost_database_is_told_and_comes_back_by_itself(rig: Rig, pg_server: str) -> None:
     name = str(conninfo_to_dict(rig.runtime.database.dsn)["dbname"])
-    assert (await rig.metrics.get("/readyz")).status_code == 200
+    await until_async(lambda: _ready(rig), what="the first look at the database")
     with closing(psycopg.connect(pg_server, autocommit=True)) as server:
         server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         server.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
         )
-        for client, path in (
-            (rig.admin, "/api/exams"),
-            (rig.metrics, "/readyz"),
-            (rig.internal, "/healthz"),
-        ):
+        for client, path in ((rig.admin, "/api/exams"), (rig.internal, "/healthz")):
             reply = await client.get(path)
             assert (reply.status_code, reply.json()["code"]) == (503, "database_unavailable")
+            assert reply.headers["connection"] == "close"  # the next may reach another replica
+
+        async def told() -> bool:
+            return "away" in (await rig.metrics.get("/readyz")).json()["detail"]
+
+        await until_async(told, what="the readiness probe to tell")
+        assert (await rig.metrics.get("/readyz")).status_code == 200
+        assert "database_reachable 0.0" in (await rig.metrics.get("/metrics")).text
         assert (await rig.metrics.get("/healthz")).status_code == 200
         server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
     async def back() -> bool:
-        return (await rig.metrics.get("/readyz")).status_code == 200
+        return (await rig.admin.get("/api/exams")).status_code == 200
 
     await until_async(back, what="the database's return")
-    assert (await rig.admin.get("/api/exams")).status_code == 200
+
+
+async def _ready(rig: Rig) -> bool:
+    return (await rig.metrics.get("/readyz")).status_code == 200
 
 
 async def test_metrics_tell_requests_events_and_sockets(rig: Rig) -> None:
@@ -129,7 +139,7 @@ def test_migrating_twice_and_at_once_changes_nothing(pg_dsn: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "code", "word"),
     [
-        ({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x"}, 3, "PostgreSQL does not answer"),
+        ({"DATABASE_URL": "{server}/no_such_database"}, 3, "PostgreSQL does not answer"),
         ({"DATABASE_URL": "nonsense"}, 3, "PostgreSQL does not answer"),
         ({"SECRET_FILE": "/nowhere"}, 2, "secret file"),
         ({"PORT": "high"}, 2, "MEDXAMION_COORDINATOR_PORT"),
@@ -138,7 +148,9 @@ def test_migrating_twice_and_at_once_changes_nothing(pg_dsn: str) -> None:
 def test_what_keeps_the_process_from_starting_is_one_sentence(
     tmp_path: Path, pg_dsn: str, settings: dict[str, str], code: int, word: str
 ) -> None:
-    with process(tmp_path, pg_dsn, **settings) as started:
+    server = pg_dsn.rpartition("/")[0]
+    filled = {name: value.replace("{server}", server) for name, value in settings.items()}
+    with process(tmp_path, pg_dsn, **filled) as started:
         assert started.wait(timeout=PATIENCE_SECONDS) == code
     told = (tmp_path / "log").read_text()
     assert word in told
@@ -146,9 +158,7 @@ def test_what_keeps_the_process_from_starting_is_one_sentence(
     assert len(told.splitlines()) == 1
 
 
-def test_a_taken_port_and_an_old_schema_are_told(
-    tmp_path: Path, pg_dsn: str, pg_server: str
-) -> None:
+def test_a_taken_port_is_told(tmp_path: Path, pg_dsn: str) -> None:
     with closing(socket()) as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -156,15 +166,66 @@ def test_a_taken_port_and_an_old_schema_are_told(
         with process(tmp_path, pg_dsn, PORT=port) as started:
             assert started.wait(timeout=PATIENCE_SECONDS) == 6
         assert f"port {port}" in (tmp_path / "log").read_text()
+
+
+@pytest.fixture
+def empty_dsn(pg_server: str) -> Iterator[str]:
+    """A database without any schema."""
     name = f"empty_{secrets.token_hex(4)}"
     with closing(psycopg.connect(pg_server, autocommit=True)) as server:
         server.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
         try:
-            with process(tmp_path, make_conninfo(pg_server, dbname=name)) as started:
-                assert started.wait(timeout=PATIENCE_SECONDS) == 4
-            assert "coordinator migrate" in (tmp_path / "log").read_text()
+            yield postgres.with_database(pg_server, name)
         finally:
             server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def test_a_schema_that_is_not_there_yet_is_waited_for(tmp_path: Path, empty_dsn: str) -> None:
+    port = ports.one()
+    with process(tmp_path, empty_dsn, METRICS_PORT=str(port)):
+        until(lambda: "coordinator migrate" in _unready(port), what="the wait")
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+        migrate.upgrade(empty_dsn)
+        until_ready(port)
+    assert "waiting_for_database" in (tmp_path / "log").read_text()
+
+
+def test_a_schema_of_a_newer_version_is_told(tmp_path: Path, pg_dsn: str) -> None:
+    with psycopg.connect(pg_dsn) as db:
+        db.execute("UPDATE schema_version SET version_num = '9999'")
+    with process(tmp_path, pg_dsn) as started:
+        assert started.wait(timeout=PATIENCE_SECONDS) == 4
+    assert "newer version" in (tmp_path / "log").read_text()
+
+
+def test_a_database_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    port = ports.one()
+    away = "postgresql://nobody@127.0.0.1:1/x"
+    with process(tmp_path, away, METRICS_PORT=str(port), MIGRATE="true") as started:
+        until(lambda: "does not answer" in _unready(port), what="the wait")
+        assert "database_reachable 0.0" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(timeout=PATIENCE_SECONDS) == 0
+    told = (tmp_path / "log").read_text()
+    assert "waiting_for_database" in told
+    assert "Traceback" not in told
+
+
+def test_replicas_that_migrate_at_once_do_it_one_after_the_other(empty_dsn: str) -> None:
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(migrate.upgrade, [empty_dsn] * 4))
+    with psycopg.connect(empty_dsn) as db:
+        found = db.execute("SELECT version_num FROM schema_version").fetchall()
+    assert found == [(migrate.newest(),)]
+
+
+def _unready(port: int) -> str:
+    """What the readiness probe says, as long as it says no."""
+    try:
+        reply = httpx.get(f"http://127.0.0.1:{port}/readyz")
+    except httpx.TransportError:
+        return ""
+    return "" if reply.is_success else str(reply.json()["detail"])
 
 
 def test_the_process_serves_and_ends_with_sigterm(tmp_path: Path, pg_dsn: str) -> None:
