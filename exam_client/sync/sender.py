@@ -51,6 +51,7 @@ class Sender:
         self._woken = asyncio.Event()
         self._asked_at = 0.0
         self._asking = asyncio.Lock()
+        self._introducing = asyncio.Lock()
         self._finished = False
         self._pushed_at = 0.0
         self._stepped = asyncio.Event()
@@ -96,8 +97,10 @@ class Sender:
         return bool(self.reachable)
 
     async def introduce(self) -> None:
-        """Register this incarnation, unless that is done; raises what the coordinator does."""
-        if not self.uplink.registered:
+        """Register this incarnation, once; raises what the coordinator does."""
+        async with self._introducing:
+            if self.uplink.registered:
+                return
             told = await self._coordinator.register(self._public_key, self._last_seq())
             self.uplink = uplink.told(self.uplink, told, self._last_seq())
 

@@ -51,6 +51,7 @@ def test_the_life_of_a_delivery(
     _nothing_takes_it_away(api, delivery)
     day = ExamDay(installed, delivery, imported, tmp_path / "ledger.jsonl")
     day.sit(BEHAVIOUR)
+    _answers_keep_it(delivery)
     _metrics_can_be_scraped(api, delivery)
     delivery.change({"desiredState": "Finalised"})
 
@@ -103,7 +104,7 @@ def _everything_is_there(api: Api, delivery: Delivery, running: ExamDelivery) ->
 
 
 def _nothing_takes_it_away(api: Api, delivery: Delivery) -> None:
-    """Eviction, drain, and deletion of the object and of its namespace are refused in words."""
+    """Eviction, drain, and deletion of the namespace are refused in words."""
     evicted = _evict(api, delivery)
     assert evicted.status_code == 429
     node = delivery.pod()["spec"]["nodeName"]
@@ -115,11 +116,21 @@ def _nothing_takes_it_away(api: Api, delivery: Delivery) -> None:
     kubectl.kubectl("uncordon", node)
     assert drained.returncode != 0
     assert "disruption budget" in drained.stdout + drained.stderr
-    with pytest.raises(kubectl.Refused, match="discard-untransferred-data"):
-        kubectl.kubectl("-n", delivery.namespace, "delete", "exd", delivery.name)
     with pytest.raises(kubectl.Refused, match="untransferred"):
         kubectl.kubectl("delete", "namespace", delivery.namespace)
     assert delivery.pod()["metadata"].get("deletionTimestamp") is None
+
+
+def _answers_keep_it(delivery: Delivery) -> None:
+    """Once attempts have begun the object itself can't be deleted."""
+    until(
+        lambda: delivery.read().status.counts.started > 0,
+        seconds=60,
+        what="the first attempt to be told",
+        pause_seconds=0.2,
+    )
+    with pytest.raises(kubectl.Refused, match="discard-untransferred-data"):
+        kubectl.kubectl("-n", delivery.namespace, "delete", "exd", delivery.name)
 
 
 def _held_and_unprotected(api: Api, delivery: Delivery, validated: ExamDelivery) -> None:

@@ -72,6 +72,14 @@ def test_untransferred_data_is_given_up_only_by_name(
         participants=PARTICIPANTS,
     )
     delivery.wait_phase(Phase.RUNNING)
+    day = ExamDay(installed, delivery, imported, tmp_path / "ledger.jsonl")
+    day.sit(BEHAVIOUR)
+    until(
+        lambda: delivery.read().status.counts.started > 0,
+        seconds=60,
+        what="the first attempt to be told",
+        pause_seconds=0.2,
+    )
     delivery.annotate(discard_untransferred_data="somebody else's uid")
     with pytest.raises(kubectl.Refused, match="discard-untransferred-data"):
         kubectl.kubectl("-n", namespace, "delete", "exd", delivery.name)

@@ -43,7 +43,7 @@ def plan(observed: Observed, now: datetime, pace: Pace = pacing.ONE_MACHINE) -> 
     stored = observed.object
     if stored.spec.paused:
         return Plan(stored.status, (), pacing.IDLE_SECONDS)
-    if stored.metadata.deletion_timestamp is not None and removal.allowed(stored):
+    if stored.metadata.deletion_timestamp is not None and removal.allowed(observed, now):
         return _removal(observed, now)
     step = phases.next_step(observed, now)
     acts = _actions(observed, step, now)

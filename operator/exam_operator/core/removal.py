@@ -1,20 +1,34 @@
 """Deleting an object: what may go, in which order, and what the last status says."""
 
+from datetime import datetime
+
 from exam_contract.delivery import (
     DISCARD_ANNOTATION,
     END_PHASES,
-    ExamDelivery,
     ExamDeliveryStatus,
     Phase,
 )
-from exam_contract.delivery_rules import data_validated, delete_allowed
+from exam_contract.delivery_rules import data_validated, delete_allowed, effective_phase
 from exam_operator.core import commands as c
+from exam_operator.core.phases import NEEDS_CLIENT, data_matters
 from exam_operator.core.world import Observed, SecretState, VolumeState
 
 
-def allowed(stored: ExamDelivery) -> bool:
-    """The rule of every door, read again: a race may have let a delete through."""
-    return delete_allowed(stored, stored.metadata.annotations.get(DISCARD_ANNOTATION))
+def allowed(observed: Observed, now: datetime) -> bool:
+    """The rule of every door, read again with fresher eyes: a race may have let a delete through.
+
+    A door sees counts that are seconds old. Once attempts may have begun, the exam-client itself
+    must say that none has; until it does, the object is held and the exam goes on.
+    """
+    stored = observed.object
+    discard = stored.metadata.annotations.get(DISCARD_ANNOTATION)
+    if not delete_allowed(stored, discard):
+        return False
+    phase = effective_phase(stored)
+    given_up = discard is not None and discard == stored.metadata.uid
+    if given_up or phase not in NEEDS_CLIENT or not data_matters(stored, phase, now):
+        return True
+    return observed.client is not None and observed.client.counts.started == 0
 
 
 def actions(observed: Observed) -> tuple[c.Command, ...]:

@@ -38,6 +38,31 @@ def test_with_answers_the_delivery_goes_on_as_if_nothing_was_said() -> None:
     assert found.child is not None
 
 
+def test_an_attempt_that_no_count_tells_of_yet_holds_the_object() -> None:
+    found = world_in(Phase.RUNNING)
+    found.settle(5)
+    assert found.stored is not None
+    assert found.child is not None
+    found.child.exam.begin_attempt()
+    assert found.stored.status.counts.started == 0
+    found.delete()
+    found.settle(60)
+    assert found.stored is not None
+    assert found.stored.status.phase is Phase.RUNNING
+
+
+def test_an_exam_client_that_can_not_be_asked_holds_the_object() -> None:
+    found = world_in(Phase.RUNNING)
+    assert found.child is not None
+    found.child.silent_since = found.now
+    found.delete()
+    found.settle(30)
+    assert found.stored is not None
+    found.child.silent_since = None
+    found.settle(60)
+    assert found.stored is None
+
+
 def test_the_released_object_waits_for_transfer_and_clean_up() -> None:
     found = world_in(Phase.RUNNING)
     assert found.child is not None
