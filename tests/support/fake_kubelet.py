@@ -7,6 +7,7 @@ of answers.
 
 import contextlib
 import random
+import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,7 @@ class FakeKubelet:
         self._addresses = _addresses()
         self._epochs: dict[tuple[str, int], str] = {}
         self._begun: dict[str, int] = {}
+        store.admissions["pods"] = [use_free_ports]
 
     async def turn(self) -> None:
         """One step of everything."""
@@ -149,7 +151,7 @@ class FakeKubelet:
         address = before.address if before else next(self._addresses)
         if before is not None:
             await before.close()
-        container = opened(mounted, address, fetches=self.sign is not None)
+        container = opened(mounted, address, _port(pod), fetches=self.sign is not None)
         if container.exit_code is None:
             home = self.folder / uid
             home.mkdir(exist_ok=True)
@@ -274,6 +276,22 @@ def _addresses() -> Iterator[str]:
     chance = random.SystemRandom()
     while True:
         yield ".".join(str(part) for part in (127, *(chance.randint(1, 254) for _ in range(3))))
+
+
+def use_free_ports(verb: str, before: Json | None, pod: Json | None) -> None:
+    """An admission: on this machine the port may be taken, in a pod of its own it never is."""
+    if verb == "create" and pod is not None:
+        with socket.socket() as probe:
+            probe.bind(("", 0))
+            port = probe.getsockname()[1]
+        for one in pod["spec"]["containers"][0]["ports"]:
+            if one["name"] == "control":
+                one["containerPort"] = port
+
+
+def _port(pod: Json) -> int:
+    ports = pod["spec"]["containers"][0]["ports"]
+    return next(int(one["containerPort"]) for one in ports if one["name"] == "control")
 
 
 def _not_ready(node: Json) -> None:

@@ -19,7 +19,6 @@ from exam_contract.trust import Signed
 from tests.support.pretend_exam import ENROLLED, File, PretendExam
 
 Json = dict[str, Any]
-CONTROL_PORT = 9235
 Sign = Callable[[Receipt], Signed]
 
 
@@ -54,6 +53,7 @@ class Container:
 
     mounted: Mounted
     address: str
+    port: int
     exam: PretendExam
     silent: bool = False
     """It answers to nobody, as behind a broken network."""
@@ -74,7 +74,7 @@ class Container:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
         await self._runner.setup()
         context = _tls(folder, self.mounted.certificate)
-        await web.TCPSite(self._runner, self.address, CONTROL_PORT, ssl_context=context).start()
+        await web.TCPSite(self._runner, self.address, self.port, ssl_context=context).start()
 
     async def close(self) -> None:
         if self._runner is not None:
@@ -128,7 +128,7 @@ class Container:
             raise web.HTTPUnauthorized()
 
 
-def opened(mounted: Mounted, address: str, *, fetches: bool) -> Container:
+def opened(mounted: Mounted, address: str, port: int, *, fetches: bool) -> Container:
     """The program on its volume; it ends at once when its keys can't read what lies there.
 
     ``fetches``: a new file gets its content, since the coordinator is there.
@@ -136,14 +136,14 @@ def opened(mounted: Mounted, address: str, *, fetches: bool) -> Container:
     disk, key = mounted.disk, mounted.keys["storage.key"]
     if disk.file is not None and disk.key != key:
         blind = PretendExam(mounted.delivery_id, mounted.uid, mounted.epoch, File())
-        return Container(mounted, address, blind, exit_code=1)
+        return Container(mounted, address, port, blind, exit_code=1)
     fresh = disk.file is None
     disk.file, disk.key = disk.file or File(), key
     exam = PretendExam(mounted.delivery_id, mounted.uid, mounted.epoch, disk.file)
     exam.content_ready = fetches if fresh else disk.file.transfer != "erased"
     exam.storage = disk.storage
     exam.open_file()
-    return Container(mounted, address, exam)
+    return Container(mounted, address, port, exam)
 
 
 def decoded(data: Json, name: str) -> str:

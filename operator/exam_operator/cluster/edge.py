@@ -15,10 +15,10 @@ from exam_operator.cluster.api import ClusterApi, Kind
 from exam_operator.cluster.holding import Holding
 from exam_operator.cluster.looking import Looking
 from exam_operator.cluster.memory import Known, Memory, key_of
-from exam_operator.cluster.reaching import Reaching, control_url
+from exam_operator.cluster.reaching import Reaching, url_of_running
 from exam_operator.cluster.telling import Telling
 from exam_operator.core import commands as c
-from exam_operator.core import manifests, names, planning, sightings
+from exam_operator.core import manifests, names, planning
 from exam_operator.core.world import Key, Observed, Trouble
 from exam_operator.errors import AlreadyThere, ClientSilent, EdgeError, Refused, Stale
 
@@ -160,11 +160,10 @@ class ClusterEdge:
 
     async def _put_desired(self, known: Known, desired: Desired) -> None:
         """Silence and a refusal are both answered by the next look, which sees what is in force."""
-        pod = known.pod.found
-        if pod is None or known.control_key is None or not sightings.is_running(pod):
+        url, key = url_of_running(known.pod.found), known.control_key
+        if url is None or key is None:
             return
         server = names.dns_name(known.uid, known.stored.metadata.namespace)
-        url, key = control_url(pod["status"]["podIP"]), known.control_key
         try:
             refused = await self._control.put_desired(url, key, desired, server_name=server)
         except ClientSilent:

@@ -16,7 +16,7 @@ from exam_operator.adapters.signatures import check_receipt
 from exam_operator.cluster.api import ClusterApi, Kind
 from exam_operator.cluster.holding import Holding
 from exam_operator.cluster.memory import Known, finalizers
-from exam_operator.cluster.reaching import Reaching, control_url
+from exam_operator.cluster.reaching import Reaching, url_of_running
 from exam_operator.core import names, sightings
 from exam_operator.core.world import Child, Exit, Observed, Volume
 from exam_operator.errors import ClientSilent
@@ -117,11 +117,10 @@ class Looking:
         known.note_exit(_uid(pod), place, end)
 
     async def _ask(self, known: Known) -> ClientStatus | None:
-        pod = known.pod.found
-        if pod is None or known.control_key is None or not sightings.is_running(pod):
+        url = url_of_running(known.pod.found)
+        if url is None or known.control_key is None:
             return None
         server = names.dns_name(known.uid, known.stored.metadata.namespace)
-        url = control_url(pod["status"]["podIP"])
         try:
             client = await self._control.status(url, known.control_key, server_name=server)
         except ClientSilent:
@@ -140,7 +139,7 @@ class Looking:
         since = known.silent_since if client is None else None
         suspect = since is not None and self._now() - since >= _SUSPICION
         trouble, lost = await self._node(pod) if suspect or _is_leaving(pod) else (None, False)
-        probed = suspect and sightings.is_running(pod) and await self._is_dead(known, pod)
+        probed = suspect and await self._is_dead(known, pod)
         around = sightings.Around(
             endpoint=self._reaching.endpoint(known, pod),
             unanswered_since=since,
@@ -151,9 +150,9 @@ class Looking:
         return sightings.child(pod, around)
 
     async def _is_dead(self, known: Known, pod: Json) -> bool:
-        server = names.dns_name(known.uid, known.stored.metadata.namespace)
-        url = control_url(pod["status"]["podIP"])
-        return not await self._control.is_live(url, server_name=server)
+        url, namespace = url_of_running(pod), known.stored.metadata.namespace
+        server = names.dns_name(known.uid, namespace)
+        return url is not None and not await self._control.is_live(url, server_name=server)
 
     async def _node(self, pod: Json) -> tuple[str | None, bool]:
         name = pod.get("spec", {}).get("nodeName")

@@ -165,8 +165,11 @@ def trimmed(raw: Json) -> Json:
         meta["annotations"] = notes
     spec = raw.get("spec")
     if raw.get("kind") == "Pod" and isinstance(spec, dict):
-        images = [{"image": one.get("image")} for one in spec.get("containers", [])]
-        spec = {"nodeName": spec.get("nodeName"), "containers": images}
+        kept = ("name", "image", "ports")
+        containers = [
+            {name: one[name] for name in kept if name in one} for one in spec.get("containers", [])
+        ]
+        spec = {"nodeName": spec.get("nodeName"), "containers": containers}
     return {**raw, "metadata": meta, **({} if spec is None else {"spec": spec})}
 
 

@@ -73,12 +73,8 @@ class Reaching:
         """Where it is reached, by whom."""
         meta = known.stored.metadata
         inside = f"https://{names.dns_name(known.uid, meta.namespace)}:{PUBLIC_PORT}"
-        address = (pod or {}).get("status", {}).get("podIP")
-        return EndpointStatus(
-            internal=inside,
-            public=known.origin,
-            control=control_url(address) if address else None,
-        )
+        control = None if pod is None else control_url(pod)
+        return EndpointStatus(internal=inside, public=known.origin, control=control)
 
     async def _look(self, known: Known) -> Access:
         stored = known.stored
@@ -207,9 +203,16 @@ class Reaching:
         raise Refused("NoNodeAddress", message)
 
 
-def control_url(address: str) -> str:
-    """Of a pod's control port."""
-    return f"https://{_bracketed(address)}:{CONTROL_PORT}"
+def control_url(pod: Json) -> str | None:
+    """Of the control port that this very pod was started with; None without an address."""
+    address = pod.get("status", {}).get("podIP")
+    port = sightings.control_port(pod) or CONTROL_PORT
+    return f"https://{_bracketed(address)}:{port}" if address else None
+
+
+def url_of_running(pod: Json | None) -> str | None:
+    """Of the control port, where there is somebody who could answer."""
+    return control_url(pod) if pod is not None and sightings.is_running(pod) else None
 
 
 def _bracketed(host: str) -> str:

@@ -246,7 +246,7 @@ def _is_frozen(observed: Observed) -> bool:
 def _from_validated(observed: Observed) -> Phase:
     child_gone = observed.child is None or observed.child.gone
     erased = (
-        observed.volume.state is not VolumeState.PRESENT
+        observed.volume.state in (VolumeState.ABSENT, VolumeState.FOREIGN)
         and observed.secret.state is SecretState.ABSENT
     )
     if not (child_gone and erased):

@@ -234,7 +234,7 @@ def _clean_up(observed: Observed, now: datetime) -> tuple[c.Command, ...]:
     gone: list[c.Command] = []
     if observed.secret.state is not SecretState.ABSENT:
         gone.append(c.DeleteSecret("receipt verified"))
-    if observed.volume.state is VolumeState.PRESENT:
+    if observed.volume.state in (VolumeState.PRESENT, VolumeState.PENDING_DELETION):
         gone.append(c.DeleteVolume("receipt verified"))
     return tuple(gone)
 

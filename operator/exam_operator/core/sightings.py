@@ -100,6 +100,15 @@ def is_running(pod: Json | None) -> bool:
     return has_address and "running" in _container(pod).get("state", {})
 
 
+def control_port(pod: Json) -> int | None:
+    """The control port of its container; an older pod may have been made with another one."""
+    for container in pod.get("spec", {}).get("containers") or []:
+        for port in container.get("ports") or []:
+            if port.get("name") == "control":
+                return int(port["containerPort"])
+    return None
+
+
 def is_ready(pod: Json) -> bool:
     """Whether its readiness probe passes."""
     return bool(_container(pod).get("ready"))

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster_rig import cluster_rig
+from tests.support.endings import sockets_left_behind
 from tests.support.operator_scenarios import SCENARIOS
+
+pytestmark = sockets_left_behind
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
