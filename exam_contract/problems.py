@@ -84,7 +84,7 @@ STATUS: dict[ProblemCode, tuple[int, str]] = {
     ProblemCode.FORBIDDEN: (403, "You may not do this"),
     ProblemCode.CSRF_REFUSED: (403, "The request did not come from this site"),
     ProblemCode.TOO_MANY_ATTEMPTS: (429, "Too many attempts; wait and try again"),
-    ProblemCode.SIGN_IN_FAILED: (401, "Identifier or code is wrong"),
+    ProblemCode.SIGN_IN_FAILED: (401, "Sign-in was refused"),
     ProblemCode.SIGN_IN_AT_COORDINATOR: (409, "Sign in at the coordinator"),
     ProblemCode.NOT_OPEN_YET: (403, "The exam has not opened yet"),
     ProblemCode.WINDOW_CLOSED: (403, "The exam has closed"),

@@ -88,7 +88,18 @@ def test_the_whole_exam_is_sat_by_mouse(page: Page, exam: Seat) -> None:
     go_to(page, 7)
     page.get_by_label("As it is").click()
     page.get_by_role("button", name="Review and submit").first.click()
-    expect(page.get_by_role("dialog")).to_contain_text("4 of 7 questions have no answer")
+    dialog = page.get_by_role("dialog", name="Submit your exam?")
+    expect(dialog).to_contain_text("4 of 7 questions have no answer")
+    expect(dialog.get_by_role("heading")).to_have_text(
+        ["Submit your exam?", "Without an answer (4)", "Flagged (1)"]
+    )
+    page.get_by_role("button", name="Go on answering").click()
+    page.get_by_role("button", name="Question 2, answered, flagged").click()
+    arrived(page, 2)
+    page.get_by_role("button", name="Flagged", exact=True).click()
+    page.get_by_role("button", name="Review and submit").first.click()
+    expect(dialog.get_by_role("heading")).to_have_count(2)
+    expect(dialog).not_to_contain_text("null")
     page.get_by_role("button", name="Submit the exam").click()
     page.locator(".receipt-code").wait_for()
     assert exam.stored(page.context) == {"1": "B", "2": {"B": False}, "7": "A"}

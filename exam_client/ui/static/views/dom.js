@@ -61,8 +61,8 @@ export const freshId = (name) => `${name}-${(made += 1)}`;
 export function openDialog(title, content, actions, attributes = {}) {
   const id = freshId("dialog-title");
   const heading = h("h2", { id, tabindex: "-1" }, title);
-  const dialog = h("dialog", { "aria-labelledby": id, ...attributes });
-  dialog.append(heading, ...[content].flat(), h("div", { class: "actions" }, actions(() => dialog.close())));
+  const row = h("div", { class: "actions" }, actions(() => dialog.close()));
+  const dialog = h("dialog", { "aria-labelledby": id, ...attributes }, heading, content, row);
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
