@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from coordinator.core.deliveries import edited
 from exam_contract.delivery import Phase
 from exam_operator.core import commands as c
 from exam_operator.core import recovery
@@ -159,6 +160,21 @@ def test_a_requested_restart_is_graceful_and_happens_once_per_value() -> None:
     found.annotate(restart_requested_at="11:00")
     found.settle(120)
     assert found.last_epoch == 3
+
+
+def test_what_the_coordinator_writes_is_carried_out_once() -> None:
+    """The coordinator's own edit of the object, for an exam-client that hangs."""
+    found = running_world()
+    assert found.child is not None
+    assert found.stored is not None
+    found.child.silent_since = found.now
+    found.stored = edited(found.stored, "restart", found.now)
+    found.settle(200)
+    assert found.stored.status.phase is Phase.RUNNING
+    assert found.last_epoch == 2
+    assert found.stored.status.restarts.last_reason == "RestartRequested"
+    found.settle(600)
+    assert found.last_epoch == 2
 
 
 def test_a_changed_template_never_touches_a_running_exam() -> None:
