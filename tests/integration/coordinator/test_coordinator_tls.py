@@ -1,5 +1,6 @@
 """TLS: certificates renewed under way, exam-clients checked by their CA, browsers kept to https."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -245,3 +246,25 @@ async def test_behind_https_cookies_are_secure_and_pages_of_http_are_strangers(
         if status == 200:
             assert "; Secure" in reply.headers["set-cookie"]
         assert reply.headers["strict-transport-security"] == "max-age=31536000"
+
+
+async def test_the_way_to_the_exam_and_back_is_https(pg_dsn: str, tmp_path: Path) -> None:
+    async with coordinator_rig(pg_dsn, tmp_path, public_url="https://exam.example/") as rig:
+        delivery = await rig.delivery()
+        await delivery.register(endpoint_public="https://10.0.0.7:30443/")
+        person = delivery.roster["participants"][0]
+        body = {
+            "delivery_id": delivery.id,
+            "identifier": person["identifier"],
+            "access_code": person["access_code"],
+        }
+        signed_in = await rig.public.post("/api/participant/sign-in", json=body)
+        assert signed_in.json()["exam_url"] == "https://10.0.0.7:30443"
+        path = f"/api/internal/deliveries/{delivery.uid}/bundle"
+        signed = (await rig.internal.get(path, headers=delivery.headers())).json()
+        back = json.loads(signed["payload"])["sign_in_url"]
+        assert back == f"https://exam.example/sit/{delivery.id}"
+        # The page goes there by script; its policy speaks of forms and calls, which stay here.
+        policy = (await rig.public.get(f"/sit/{delivery.id}")).headers["content-security-policy"]
+        assert "form-action 'self'" in policy
+        assert "connect-src 'self'" in policy
