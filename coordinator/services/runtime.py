@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from coordinator.adapters.exam_clients import ExamClients
@@ -98,8 +98,7 @@ async def open_runtime(
         vault = Vault(_read_secret(settings))
         database = open_database(settings)
         stack.push_async_callback(database.engine.dispose)
-        await wait_for_database(database, settings, standing)
-        keyring = await open_keyring(database, vault, settings.issuer)
+        keyring = await _keyring(database, vault, settings, standing)
         hashing = stack.enter_context(Hashing())
         around = await surroundings.enter(settings, stack)
         if objects is not None:
@@ -116,6 +115,16 @@ async def open_runtime(
             yield runtime
             for task in background:
                 task.cancel()
+
+
+async def _keyring(
+    database: Database, vault: Vault, settings: Settings, standing: Standing
+) -> Keyring:
+    """Once the database is there, and again should it go away in between."""
+    while True:
+        await wait_for_database(database, settings, standing)
+        with suppress(DatabaseUnavailable):
+            return await open_keyring(database, vault, settings.issuer)
 
 
 def _assemble(

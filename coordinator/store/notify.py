@@ -44,5 +44,5 @@ async def listen(dsn: str, connect_timeout_seconds: int) -> AsyncIterator[str]:
             yield LISTENING
             async for notice in connection.notifies():
                 yield notice.payload
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         raise DatabaseUnavailable("the notification connection is lost") from error
