@@ -85,8 +85,8 @@ def test_fenced_by_the_coordinator_it_acknowledges_nothing_more(make_rig: MakeRi
 def test_an_old_copy_of_the_volume_sends_nothing_under_known_numbers(make_rig: MakeRig) -> None:
     rig = make_rig()
     sitter = _sitting(rig)
-    rig.client.terminate()
     until(lambda: rig.coordinator.accepted >= 3, what="the events")
+    rig.client.terminate()
     copy = {path: path.read_bytes() for path in rig.client.volume_dir.glob("*.db")}
     rig.client.start()
     for question in range(1, 8):
