@@ -83,6 +83,8 @@ class Reaching:
             found = await self._api.get(kind, stored.metadata.namespace, names.of(stored))
             if found is None or _asked(found) != _asked(manifest):
                 return Access(ready=False)
+        if known.origin is None:
+            return Access(ready=False)  # the Service has no port yet
         held = await self._held(known)
         expires = certificates.expires_at(held)
         if expires is None and self._authority is None:

@@ -1,0 +1,162 @@
+"""What only the cluster edge can get wrong: lost watches, stale writes, refusals, pods, nodes."""
+
+from pathlib import Path
+
+import pytest
+
+from exam_contract.delivery import FINALIZER, NAMESPACE_LABEL, ExamDeliveryStatus, Phase
+from tests.support.cluster_rig import NAMESPACE, ClusterRig, cluster_rig
+from tests.support.endings import sockets_left_behind
+from tests.support.fake_kubelet import NODE
+from tests.support.fake_store import Refusal
+
+pytestmark = sockets_left_behind
+
+
+def runs(status: ExamDeliveryStatus) -> bool:
+    return status.phase is Phase.RUNNING
+
+
+def degraded(status: ExamDeliveryStatus) -> str:
+    """Why it is degraded; empty when it is not."""
+    found = [c for c in status.conditions if c.type == "Degraded" and c.status == "True"]
+    return found[0].reason if found else ""
+
+
+async def test_a_container_that_crashed_is_counted_once_and_keeps_its_epoch(tmp_path: Path) -> None:
+    async with cluster_rig(tmp_path) as rig:
+        await rig.create()
+        await rig.until(runs, "Running")
+        rig.kubelet.kill(rig.uid())
+        status = await rig.until(lambda s: runs(s) and s.restarts.count == 1, "its return")
+        assert (status.epoch, status.restarts.last_reason) == (1, "Signal:SIGKILL")
+        rig.kubelet.kill(rig.uid())
+        await rig.until(lambda s: runs(s) and s.epoch == 2, "a successor instead of a back-off")
+
+
+async def test_an_evicted_pod_makes_room_for_a_successor(tmp_path: Path) -> None:
+    async with cluster_rig(tmp_path) as rig:
+        await rig.create()
+        await rig.until(runs, "Running")
+        rig.kubelet.evict(f"exam-{rig.uid()}", NAMESPACE)
+        await rig.until(lambda s: runs(s) and s.epoch == 2, "a successor")
+
+
+async def test_an_unwilling_api_server_delays_and_breaks_nothing(tmp_path: Path) -> None:
+    async with cluster_rig(tmp_path) as rig:
+        rig.api.fail("update", "examdeliveries/status", 409, times=2, reason="Conflict")
+        rig.api.fail("create", "pods", 429, reason="TooManyRequests")
+        rig.api.fail("create", "secrets", lost=True)
+        await rig.create()
+        await rig.until(runs, "Running")
+        rig.api.drop_watches()
+        rig.store.forget_history()
+        await rig.crash()
+        await rig.until(lambda s: runs(s) and s.epoch > 1, "a successor after 410 Gone")
+
+
+async def test_an_end_that_no_watch_told_of_is_seen_all_the_same(tmp_path: Path) -> None:
+    async with cluster_rig(tmp_path) as rig:
+        await rig.create()
+        first = (await rig.until(runs, "Running")).epoch
+        rig.api.hold("pods")
+        await rig.crash()
+        await rig.until(lambda s: runs(s) and s.epoch > first, "a successor")
+
+
+async def test_a_refused_start_is_told_and_burns_no_epoch(tmp_path: Path) -> None:
+    async with cluster_rig(tmp_path) as rig:
+
+        def no_quota(verb: str, before: object, raw: object) -> None:
+            if verb == "create":
+                raise Refusal(403, "Forbidden", "exceeded quota: exams, requested: pods=1")
+
+        rig.store.admissions["pods"].append(no_quota)
+        await rig.create()
+        await rig.until(lambda s: degraded(s) == "QuotaExceeded", "the refusal")
+        rig.store.admissions["pods"].remove(no_quota)
+        status = await rig.until(runs, "Running")
+        assert (status.epoch, status.restarts.count) == (1, 0)
+
+
+async def test_keys_that_are_gone_are_told_and_never_drawn_anew(tmp_path: Path) -> None:
+    async with cluster_rig(tmp_path) as rig:
+        await rig.create()
+        await rig.until(runs, "Running")
+        name = f"exam-{rig.uid()}"
+        rig.store.edit("secrets", NAMESPACE, name, lambda raw: raw["metadata"].pop("finalizers"))
+        rig.store.delete("secrets", NAMESPACE, name)
+        rig.pass_time(seconds=11)
+        await rig.until(lambda s: degraded(s) == "SecretMissing", "the loss")
+        assert rig.child("secrets") is None
+
+
+@pytest.mark.parametrize("policy", ["Wait", "Replace"])
+async def test_a_lost_node_never_gives_a_second_exam_client(tmp_path: Path, policy: str) -> None:
+    async with cluster_rig(tmp_path) as rig:
+        await rig.create(recovery={"nodeLossPolicy": policy})
+        await rig.until(runs, "Running")
+        rig.kubelet.add_node("node-2")
+        rig.kubelet.lose_node(NODE)
+        await rig.until(lambda s: _condition(s, "ClientHealthy") != "Answering", "silence")
+        rig.pass_time(seconds=11)
+        await rig.until(lambda s: degraded(s) == "NodeNotReady", "the node's trouble")
+        assert rig.calls("delete", "pods") == []
+        rig.kubelet.declare_out_of_service(NODE)
+        rig.pass_time(seconds=6)
+        if policy == "Replace":
+            await rig.until(lambda s: runs(s) and s.epoch == 2, "exactly one successor")
+
+
+async def test_protection_stands_before_any_data_and_goes_with_it(tmp_path: Path) -> None:
+    async with cluster_rig(tmp_path) as rig:
+        await rig.create()
+        await rig.until(runs, "Running")
+        order = [(one.verb, one.resource) for one in rig.api.calls]
+        first = order.index(("create", "secrets"))
+        assert order.index(("patch", "namespaces")) < first
+        assert order.index(("patch", "examdeliveries")) < first
+        assert FINALIZER in rig.raw()["metadata"]["finalizers"]
+        await rig.sit(1, 0)
+        await rig.until(lambda s: s.counts.started == 1, "an attempt")
+        with pytest.raises(Refusal):
+            rig.store.delete("examdeliveries", NAMESPACE, "morning")
+        with pytest.raises(Refusal):
+            rig.store.delete("namespaces", "", NAMESPACE)
+        await rig.edit(desiredState="Finalised")
+        await rig.until(lambda s: s.phase is Phase.CLEANED_UP, "CleanedUp")
+        assert FINALIZER not in rig.raw()["metadata"].get("finalizers", [])
+        assert NAMESPACE_LABEL not in rig.store.get("namespaces", "", NAMESPACE)["metadata"].get(
+            "labels", {}
+        )
+        _was_gentle(rig)
+
+
+def _was_gentle(rig: ClusterRig) -> None:
+    """Never a force, never the wrong object, never more of the Secrets than one by name."""
+    deleted = [one for one in rig.api.calls if one.verb == "delete"]
+    assert deleted
+    assert all(one.body["preconditions"]["uid"] for one in deleted)
+    assert all("gracePeriodSeconds" not in one.body for one in deleted)
+    assert rig.calls("list", "secrets") + rig.calls("watch", "secrets") == []
+
+
+async def test_the_way_that_an_edit_leaves_is_closed(tmp_path: Path) -> None:
+    async with cluster_rig(tmp_path) as rig:
+        await rig.create(access={"type": "Ingress", "host": "exam.example.org"})
+        status = await rig.until(runs, "Running")
+        assert status.endpoint.public == "https://exam.example.org"
+        await rig.edit(access={"type": "NodePort"})
+
+        async def closed() -> bool:
+            return rig.child("ingresses") is None
+
+        await rig.wait(closed, "the end of the Ingress")
+        public = (
+            await rig.until(lambda s: "192.0.2.7" in str(s.endpoint.public), "a port")
+        ).endpoint
+        assert public.public == "https://192.0.2.7:30000"
+
+
+def _condition(status: ExamDeliveryStatus, type_: str) -> str:
+    return next((c.reason for c in status.conditions if c.type == type_), "")
