@@ -13,7 +13,7 @@ from tests.support import deliveries
 
 Json = dict[str, Any]
 ENDED = {"exitCode": 137, "reason": "Error", "finishedAt": "2026-01-15T12:00:00Z"}
-RUNNING = {"running": {}}
+RUNNING: Json = {"running": {}}
 STORED = deliveries.delivery()
 
 
