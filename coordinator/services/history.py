@@ -20,12 +20,12 @@ async def historical(db: AsyncConnection, delivery_id: int, committed_at: dateti
     """Everybody's outcome, with the final scores in force."""
     rows = [_participant(row) for row in await results.historical(db, delivery_id)]
     stats = progress.stats(rows)
-    revisions = await results.count_revisions(db, delivery_id)
+    held = await results.count_held(db, delivery_id)
     return LiveProgress(
         delivery_id=delivery_id,
         source="historical",
         as_of=committed_at,
-        stats=stats.model_copy(update={"revisions": revisions}),
+        stats=stats.model_copy(update=held),
         participants=rows,
         reason="the delivery is complete",
     )

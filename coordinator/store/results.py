@@ -57,12 +57,16 @@ async def historical(db: AsyncConnection, delivery_id: int) -> list[dict[str, An
     return [dict(row) for row in found.mappings()]
 
 
-async def count_revisions(db: AsyncConnection, delivery_id: int) -> int:
+async def count_held(db: AsyncConnection, delivery_id: int) -> dict[str, int]:
+    """Answers (cleared ones too: their row stays) and their revisions."""
     found = await db.execute(
-        text("SELECT count(*) FROM result_answer_revisions WHERE delivery_id = :id"),
+        text(
+            "SELECT (SELECT count(*) FROM result_answers WHERE delivery_id = :id) AS answers,"
+            " (SELECT count(*) FROM result_answer_revisions WHERE delivery_id = :id) AS revisions"
+        ),
         {"id": delivery_id},
     )
-    return int(found.scalar_one())
+    return dict(found.mappings().one())
 
 
 async def final_percents(db: AsyncConnection, delivery_id: int) -> list[int]:

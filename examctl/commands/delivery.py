@@ -43,7 +43,7 @@ def extend(
         typer.Option(help="Move the window's close to this time, as 2026-01-15T12:00:00Z."),
     ] = None,
     minutes: Annotated[
-        int | None, typer.Option(help="Grant these minutes to attempts that are open.")
+        int | None, typer.Option(help="Grant these minutes to participants who have not handed in.")
     ] = None,
     participant: ParticipantsOption = None,
     home: HomeOption = None,
