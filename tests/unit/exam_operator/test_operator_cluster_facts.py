@@ -1,0 +1,190 @@
+"""Plans for what only a cluster shows: pods that linger, refusals, lost nodes, protection."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exam_contract.delivery import ExamDeliveryStatus, Phase, PodStatus
+from exam_operator.core import commands as c
+from exam_operator.core import planning
+from exam_operator.core.announcements import announcements
+from exam_operator.core.world import (
+    Access,
+    Child,
+    Observed,
+    Registered,
+    Remains,
+    Secret,
+    Trouble,
+    Volume,
+    VolumeState,
+)
+from tests.support import deliveries
+from tests.support.simulated_world import SimulatedWorld
+
+NOW = deliveries.NOON
+REFUSED = Trouble("QuotaExceeded", "raise the quota")
+
+
+def seen(phase: Phase, **spec: Any) -> tuple[SimulatedWorld, Observed, Child]:
+    world = SimulatedWorld(stored=deliveries.delivery(**spec))
+    world.until(phase)
+    world.settle(1)
+    observed = world.look()
+    assert observed is not None
+    assert observed.child is not None
+    return world, observed, observed.child
+
+
+def preparing() -> tuple[SimulatedWorld, Observed]:
+    """Nothing is there yet but the coordinator's answer."""
+    world, observed, _ = seen(Phase.RUNNING)
+    status = observed.object.status.model_copy(update={"phase": Phase.PREPARING})
+    stored = observed.object.model_copy(update={"status": status})
+    return world, replace(observed, object=stored, child=None, client=None)
+
+
+def acts(observed: Observed, world: SimulatedWorld) -> list[type]:
+    ignored = (c.WriteStatus, c.RegisterDelivery)
+    commands = planning.plan(observed, world.now).commands
+    return [type(one) for one in commands if not isinstance(one, ignored)]
+
+
+def degraded(observed: Observed, world: SimulatedWorld) -> str:
+    status = planning.plan(observed, world.now).status
+    return next(one.reason for one in status.conditions if one.type == "Degraded")
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"alive": False, "remains": Remains.RETURNING}, []),
+        ({"alive": False, "remains": Remains.BLOCKING}, [c.StopClient]),
+        ({"alive": False, "remains": Remains.BLOCKING, "stopping_since": NOW}, []),
+        ({"alive": False}, [c.StartClient]),
+        ({"never_ran": True, "template": "older"}, [c.StopClient]),
+        ({"never_ran": True, "template": "older", "stopping_since": NOW}, []),
+        ({"node_lost": True}, []),
+    ],
+)
+def test_never_a_second_one(change: dict[str, Any], wanted: list[type]) -> None:
+    world, observed, child = seen(Phase.RUNNING)
+    found = replace(observed, client=None, child=replace(child, **change))
+    assert acts(found, world) == wanted
+
+
+def test_a_blocking_one_stays_while_no_successor_could_start() -> None:
+    world, observed, child = seen(Phase.RUNNING)
+    over = replace(child, alive=False, remains=Remains.BLOCKING)
+    assert acts(replace(observed, client=None, child=over, secret=Secret()), world) == []
+
+
+def test_one_on_a_lost_node_is_replaced_only_where_that_is_asked() -> None:
+    world, observed, child = seen(Phase.RUNNING, recovery={"nodeLossPolicy": "Replace"})
+    lost = replace(observed, client=None, child=replace(child, node_lost=True))
+    assert acts(lost, world) == [c.StopClient]
+
+
+def test_protection_comes_first_and_goes_with_the_data() -> None:
+    world, observed = preparing()
+    bare = replace(observed, protected=False, secret=Secret(), volume=Volume())
+    assert acts(bare, world) == [c.Protect, c.EnsureSecret, c.EnsureVolume]
+    world, observed, _ = seen(
+        Phase.VALIDATED, desiredState="Finalised", storage={"retention": "1h"}
+    )
+    assert c.LiftProtection in acts(replace(observed, protected=True), world)
+
+
+def test_nothing_starts_before_it_can_be_reached_but_a_successor() -> None:
+    world, observed = preparing()
+    closed = Access(ready=False, trouble=Trouble("KindMissing", "no Gateway API here"))
+    unreached = replace(observed, access=closed)
+    assert acts(unreached, world) == [c.EnsureAccess]
+    assert degraded(unreached, world) == "KindMissing"
+    world, observed, _ = seen(Phase.RUNNING)
+    successor = replace(observed, child=None, client=None, access=closed)
+    assert acts(successor, world) == [c.EnsureAccess, c.StartClient]
+
+
+def test_new_keys_are_never_drawn_beside_a_volume() -> None:
+    world, observed = preparing()
+    keyless = replace(observed, secret=Secret(), volume=Volume(VolumeState.PRESENT, "v"))
+    assert c.EnsureSecret not in acts(keyless, world)
+    assert degraded(keyless, world) == "SecretMissing"
+
+
+def test_a_refused_start_is_told_and_keeps_its_epoch() -> None:
+    world, observed, _ = seen(Phase.RUNNING)
+    status = observed.object.status.model_copy(update={"epoch": 7})
+    stored = observed.object.model_copy(update={"status": status})
+    refused = replace(
+        observed, object=stored, child=None, client=None, refused=REFUSED, unstarted=7
+    )
+    plan = planning.plan(refused, world.now)
+    assert (plan.status.epoch, plan.status.restarts.count) == (7, 0)
+    assert degraded(refused, world) == "QuotaExceeded"
+
+
+def test_a_restart_in_place_is_counted_once() -> None:
+    world, observed, child = seen(Phase.RUNNING)
+    pod = PodStatus(name="client", uid=child.pod.uid, restarts=1)
+    again = replace(observed, child=replace(child, pod=pod))
+    plan = planning.plan(again, world.now)
+    assert plan.status.restarts.count == 1
+    stored = observed.object.model_copy(update={"status": plan.status})
+    assert planning.plan(replace(again, object=stored), world.now).status.restarts.count == 1
+
+
+def test_one_that_lost_its_file_is_fenced() -> None:
+    world, observed, _ = seen(Phase.RUNNING)
+    counts = observed.object.status.counts.model_copy(update={"started": 2})
+    status = observed.object.status.model_copy(update={"counts": counts})
+    anew = replace(observed, object=observed.object.model_copy(update={"status": status}))
+    put = [one for one in planning.plan(anew, world.now).commands if isinstance(one, c.PutDesired)]
+    assert [one.desired.fenced for one in put] == [True]
+    assert degraded(anew, world) == "StartedAnew"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "message"),
+    [
+        ({"node_trouble": "node n is not ready"}, "NodeNotReady", "node n is not ready"),
+        ({"trouble": Trouble("ImagePullBackOff", "x")}, "ImagePullBackOff", "x"),
+    ],
+)
+def test_troubles_of_pods_and_nodes(change: dict[str, Any], reason: str, message: str) -> None:
+    world, observed, child = seen(Phase.RUNNING)
+    found = replace(observed, client=None, child=replace(child, never_ran=True, **change))
+    assert degraded(found, world) == reason
+    status = planning.plan(found, world.now).status
+    healthy = next(one for one in status.conditions if one.type == "ClientHealthy")
+    assert (healthy.status, healthy.message) == ("False", message)
+
+
+def test_a_coordinator_that_stays_silent_is_told() -> None:
+    world = SimulatedWorld(stored=deliveries.delivery())
+    observed = world.look()
+    assert observed is not None
+    world.now += timedelta(seconds=9)
+    assert degraded(replace(observed, registered=Registered()), world) == "CoordinatorSilent"
+
+
+def test_transitions_are_announced_and_nothing_else() -> None:
+    world, observed, child = seen(Phase.RUNNING)
+    before = observed.object.status
+    assert announcements(before, before) == []
+    first = [one.reason for one in announcements(ExamDeliveryStatus(), before)]
+    assert first[:2] == ["ClientStarted", "Running"]
+    gone = replace(observed, child=replace(child, alive=False), client=None, refused=REFUSED)
+    after = planning.plan(gone, world.now).status
+    told = announcements(before, after)
+    assert [(one.kind, one.reason) for one in told] == [
+        ("Normal", "ClientStarted"),
+        ("Warning", "Recovering"),
+        ("Warning", "ClientRestarted"),
+        ("Warning", "QuotaExceeded"),
+    ]
+    healed = after.model_copy(update={"conditions": before.conditions})
+    assert [one.kind for one in announcements(after, healed)] == ["Normal"]
