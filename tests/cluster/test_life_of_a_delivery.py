@@ -116,7 +116,7 @@ def _nothing_takes_it_away(api: Api, delivery: Delivery) -> None:
     kubectl.kubectl("uncordon", node)
     assert drained.returncode != 0
     assert "disruption budget" in drained.stdout + drained.stderr
-    with pytest.raises(kubectl.Refused, match="untransferred"):
+    with pytest.raises(kubectl.Refused, match="was not transferred"):
         kubectl.kubectl("delete", "namespace", delivery.namespace)
     assert delivery.pod()["metadata"].get("deletionTimestamp") is None
 
