@@ -186,5 +186,12 @@ def test_transitions_are_announced_and_nothing_else() -> None:
         ("Warning", "ClientRestarted"),
         ("Warning", "QuotaExceeded"),
     ]
+    opening = [
+        one.model_copy(update={"status": "False", "reason": "Opening"})
+        for one in before.conditions
+        if one.type == "StorageReady"
+    ]
+    on_the_way = before.model_copy(update={"conditions": opening})
+    assert announcements(before, on_the_way) == []
     healed = after.model_copy(update={"conditions": before.conditions})
     assert [one.kind for one in announcements(after, healed)] == ["Normal"]
