@@ -1,14 +1,17 @@
 """What only the cluster edge can get wrong: lost watches, stale writes, refusals, pods, nodes."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from exam_contract.delivery import FINALIZER, NAMESPACE_LABEL, ExamDeliveryStatus, Phase
+from exam_operator.errors import Refused
 from tests.support.cluster_rig import NAMESPACE, ClusterRig, cluster_rig
 from tests.support.endings import sockets_left_behind
 from tests.support.fake_kubelet import NODE
 from tests.support.fake_store import Refusal
+from tests.support.operator_thread import OperatorThread
 
 pytestmark = sockets_left_behind
 
@@ -160,3 +163,14 @@ async def test_the_way_that_an_edit_leaves_is_closed(tmp_path: Path) -> None:
 
 def _condition(status: ExamDeliveryStatus, type_: str) -> str:
     return next((c.reason for c in status.conditions if c.type == type_), "")
+
+
+async def test_a_cluster_without_the_chart_ends_the_operator_in_words(tmp_path: Path) -> None:
+    async with cluster_rig(tmp_path) as rig:
+        await rig.stop_operator()
+        rig.api.missing.add("examdeliveries")
+        operator = await asyncio.to_thread(OperatorThread(rig.settings(), rig.now).start)
+        assert await asyncio.to_thread(operator.ended.wait, 20)
+        assert isinstance(operator.failure, ExceptionGroup)
+        assert operator.failure.subgroup(Refused) is not None
+        assert "install the chart first" in str(operator.failure.exceptions[0])
