@@ -28,7 +28,7 @@ from tests.support.waiting import until
 
 PARTICIPANTS = 6
 BEHAVIOUR = Behaviour(think_seconds=0.1, arrival_seconds=2, patience_seconds=120, item_limit=12)
-RETENTION_SECONDS = 25
+RETENTION_SECONDS = 60
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -145,8 +145,14 @@ def _held_and_unprotected(api: Api, delivery: Delivery, validated: ExamDelivery)
     assert validated.status.transfer.validated_at is not None
     claim = api.get("persistentvolumeclaims", delivery.children, delivery.namespace)
     assert claim["metadata"]["ownerReferences"][0]["uid"] == delivery.uid
-    namespaces = [api.get("namespaces", delivery.namespace)["metadata"]["labels"]]
-    assert NAMESPACE_LABEL not in namespaces[0]
+    until(
+        lambda: (
+            NAMESPACE_LABEL not in api.get("namespaces", delivery.namespace)["metadata"]["labels"]
+        ),
+        seconds=40,
+        what="the namespace to be let go",
+        pause_seconds=0.2,
+    )
     assert _evict(api, delivery, dry_run=True).status_code < 300, "it may be evicted now"
 
 

@@ -1,5 +1,6 @@
 """What people ask of a running delivery: a restart, a pause, a fence, an abort, a discard."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,14 @@ from exam_contract.delivery import Phase
 from examctl.simulation.sitting import Behaviour
 from tests.support.cluster import exam_day, kubectl, objects
 from tests.support.cluster.api import Api
-from tests.support.cluster.exam_day import ExamDay
+from tests.support.cluster.exam_day import ExamDay, Imported
 from tests.support.cluster.installation import Installation
 from tests.support.cluster.objects import Delivery
 from tests.support.waiting import until
 
 PARTICIPANTS = 4
+SITTING = 2
+"""The others never come, so that the delivery does not end by itself."""
 BEHAVIOUR = Behaviour(think_seconds=0.1, arrival_seconds=1, patience_seconds=120, item_limit=8)
 
 pytestmark = pytest.mark.timeout(600)
@@ -32,7 +35,7 @@ def test_restart_fence_pause_and_abort(
         participants=PARTICIPANTS,
     )
     delivery.wait_phase(Phase.RUNNING)
-    day = ExamDay(installed, delivery, imported, tmp_path / "ledger.jsonl")
+    day = ExamDay(installed, delivery, _some(imported), tmp_path / "ledger.jsonl")
     day.sit(BEHAVIOUR)
 
     delivery.annotate(restart_requested_at="first")
@@ -72,7 +75,7 @@ def test_untransferred_data_is_given_up_only_by_name(
         participants=PARTICIPANTS,
     )
     delivery.wait_phase(Phase.RUNNING)
-    day = ExamDay(installed, delivery, imported, tmp_path / "ledger.jsonl")
+    day = ExamDay(installed, delivery, _some(imported), tmp_path / "ledger.jsonl")
     day.sit(BEHAVIOUR)
     until(
         lambda: delivery.read().status.counts.started > 0,
@@ -88,6 +91,14 @@ def test_untransferred_data_is_given_up_only_by_name(
     kubectl.kubectl("-n", namespace, "delete", "exd", delivery.name, "--timeout=120s")
     for plural in ("pods", "persistentvolumeclaims", "secrets"):
         api.wait_gone(plural, children, namespace, seconds=60)
+
+
+def _some(imported: Imported) -> Imported:
+    """The same exam with the codes of those who come."""
+    lines = imported.codes.read_text().splitlines(keepends=True)
+    codes = imported.codes.with_suffix(".some.csv")
+    codes.write_text("".join(lines[: 1 + SITTING]))
+    return replace(imported, codes=codes)
 
 
 def _degraded(delivery: Delivery) -> str:
