@@ -1,7 +1,7 @@
 """``up`` and ``down``: the whole of MedXamion on one machine, out of one folder."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,10 @@ from examctl.machine.options import Options
 from examctl.runtime import Runtime, resolve_home
 
 _PORTS = "Ports"
+
+
+def _port(told: str) -> Any:
+    return typer.Option(help=told, min=1, max=65_535, rich_help_panel=_PORTS)
 
 
 def register(app: typer.Typer) -> None:
@@ -31,25 +35,17 @@ def up(
     public_host: Annotated[
         str | None, typer.Option(help="Host name in the URLs that browsers get. Default: --host.")
     ] = None,
-    port: Annotated[int, typer.Option(help="Coordinator.", rich_help_panel=_PORTS)] = 8080,
-    internal_port: Annotated[
-        int, typer.Option(help="Coordinator, for exam-clients.", rich_help_panel=_PORTS)
-    ] = 8081,
-    metrics_port: Annotated[
-        int, typer.Option(help="Coordinator's metrics and probes.", rich_help_panel=_PORTS)
-    ] = 9090,
-    edge_port: Annotated[
-        int, typer.Option(help="Process edge (loopback).", rich_help_panel=_PORTS)
-    ] = 8234,
+    port: Annotated[int, _port("Coordinator.")] = 8080,
+    internal_port: Annotated[int, _port("Coordinator, for exam-clients.")] = 8081,
+    metrics_port: Annotated[int, _port("Coordinator's metrics and probes.")] = 9090,
+    edge_port: Annotated[int, _port("Process edge (loopback).")] = 8234,
     client_ports: Annotated[
         str,
         typer.Option(
             help="Exam-clients; their control ports lie 1000 above.", rich_help_panel=_PORTS
         ),
     ] = "8235-8999",
-    postgres_port: Annotated[
-        int | None, typer.Option(help="PostgreSQL. Default: a free one.", rich_help_panel=_PORTS)
-    ] = None,
+    postgres_port: Annotated[int | None, _port("PostgreSQL. Default: a free one.")] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Run everything on this machine: PostgreSQL, coordinator and exam-clients.
@@ -58,6 +54,15 @@ def up(
     [bold]up[/] left running, however it ended, is taken over: an exam never stops for this.
     """
     first, last = options.parse_ports(client_ports)
+    options.check_distinct(
+        {
+            "--port": port,
+            "--internal-port": internal_port,
+            "--metrics-port": metrics_port,
+            "--edge-port": edge_port,
+            "--postgres-port": postgres_port,
+        }
+    )
     wanted = Options(
         home=resolve_home(home),
         host=host,

@@ -1,6 +1,7 @@
 """What ``examctl up`` was asked for, frozen."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,19 @@ def postgres_folder(home: Path) -> Path:
         return home / "postgres"
     name = digest(str(home)).removeprefix("sha256:")[:12]
     return postgres_binaries.SYSTEM_FOLDER / "clusters" / name
+
+
+def check_distinct(ports: Mapping[str, int | None]) -> None:
+    """Flags and their ports. Raises UnreadableInputError where two flags name one port."""
+    taken: dict[int, str] = {}
+    for flag, port in ports.items():
+        if port is None:
+            continue
+        if port in taken:
+            raise UnreadableInputError(
+                f"{taken[port]} and {flag} are both {port}", "give each a port of its own"
+            )
+        taken[port] = flag
 
 
 def parse_ports(text: str) -> tuple[int, int]:

@@ -35,6 +35,13 @@ def test_a_taken_port_is_named_with_its_flag(
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "high"])
+def test_what_is_no_port_is_wrong_usage(machine: OneMachine, port: str) -> None:
+    done = machine.run("up", *machine.ports(), "--metrics-port", port)
+    assert done.code == 2
+    assert "--metrics-port" in done.err
+
+
 @pytest.mark.parametrize(
     "url",
     [

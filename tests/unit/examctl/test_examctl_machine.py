@@ -22,6 +22,12 @@ def test_a_range_of_ports(said: str, ports: tuple[int, int]) -> None:
     assert options.parse_ports(said) == ports
 
 
+def test_two_doors_never_share_a_port() -> None:
+    options.check_distinct({"--port": 8080, "--edge-port": 8234, "--postgres-port": None})
+    with pytest.raises(UnreadableInputError, match="--port and --metrics-port are both 8080"):
+        options.check_distinct({"--port": 8080, "--edge-port": 8234, "--metrics-port": 8080})
+
+
 @pytest.mark.parametrize("said", ["8235", "8999-8235", "a-b", "80-90", "60000-65000", "-", ""])
 def test_what_is_no_range_of_ports(said: str) -> None:
     with pytest.raises(UnreadableInputError, match="client-ports"):
