@@ -9,8 +9,8 @@ import pytest
 from exam_client.services import status
 
 
-def _delivery(*, alive: bool = True, beat: float = 0, stopping: float | None = None) -> Any:
-    """``beat`` and ``stopping``: so many seconds ago."""
+def _delivery(alive: bool, beat: float, stopping: float | None) -> Any:
+    """``beat`` and ``stopping``: so many seconds ago, from the moment of the test."""
     now = time.monotonic()
     writer = SimpleNamespace(is_alive=alive, beat=now - beat)
     since = None if stopping is None else now - stopping
@@ -18,16 +18,22 @@ def _delivery(*, alive: bool = True, beat: float = 0, stopping: float | None = N
 
 
 @pytest.mark.parametrize(
-    ("delivery", "trouble"),
+    ("alive", "beat", "stopping", "trouble"),
     [
-        (_delivery(), None),
-        (_delivery(alive=False), "writer_dead"),
-        (_delivery(beat=status.STUCK_SECONDS + 1), "writer_stuck"),
-        (_delivery(beat=status.STUCK_SECONDS + 1, stopping=40), None),
-        (_delivery(alive=False, stopping=1), "writer_dead"),
-        (_delivery(stopping=status.LEFT_SECONDS + 1), "left_stopping"),
-        (SimpleNamespace(parts=None), None),
+        (True, 0, None, None),
+        (False, 0, None, "writer_dead"),
+        (True, status.STUCK_SECONDS + 1, None, "writer_stuck"),
+        (True, status.STUCK_SECONDS + 1, 40, None),
+        (False, 0, 1, "writer_dead"),
+        (True, 0, status.LEFT_SECONDS + 1, "left_stopping"),
     ],
 )
-def test_only_what_a_restart_mends_counts_as_dead(delivery: Any, trouble: str | None) -> None:
-    assert status.not_live(delivery) == trouble
+def test_only_what_a_restart_mends_counts_as_dead(
+    alive: bool, beat: float, stopping: float | None, trouble: str | None
+) -> None:
+    assert status.not_live(_delivery(alive, beat, stopping)) == trouble
+
+
+def test_an_erased_delivery_has_no_writer_to_miss() -> None:
+    erased: Any = SimpleNamespace(parts=None)
+    assert status.not_live(erased) is None
