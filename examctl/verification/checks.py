@@ -183,13 +183,15 @@ def _uninvoked(history: History, revisions: dict[Name, list[Row]]) -> list[str]:
 
 
 def _revision_flaws(stored: Stored) -> list[str]:
-    """Per question 1, 2, 3, ... in commit order; seq rises strictly over the whole delivery."""
+    """Per question 1, 2, 3, ... in commit order; seq rises strictly over the whole delivery.
+
+    Revisions that came too late are kept without either: they do not count.
+    """
     flaws = []
-    rows = stored.tables["answer_revisions"]
+    rows = [row for row in stored.tables["answer_revisions"] if row["counted"]]
     chains: dict[tuple[int, int], list[int]] = defaultdict(list)
     for row in rows:
-        if row["counted"]:
-            chains[(row["attempt_id"], row["question_id"])].append(row["revision"])
+        chains[(row["attempt_id"], row["question_id"])].append(row["revision"])
     for (attempt, question), numbers in chains.items():
         if numbers != list(range(1, len(numbers) + 1)):
             flaws.append(f"attempt {attempt}, question {question}: revisions {numbers[:10]}")

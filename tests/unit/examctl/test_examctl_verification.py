@@ -146,6 +146,25 @@ def test_a_refused_answer_must_not_count() -> None:
     assert broken(verify(history, made.stored)) == {"nothing_uninvoked"}
 
 
+def test_answers_that_came_too_late_are_kept_and_break_nothing() -> None:
+    made = make_transferred()
+    invoked = next(line for line in made.lines if line["kind"] == "invoke")
+    lines, commands = list(made.lines), ("late-one", "late-two")
+    for command in commands:
+        names = {name: invoked[name] for name in ("at", "participant", "question")}
+        refused = {"kind": "fail", "status": 409, "code": "deadline_passed"}
+        lines += [{**invoked, "command": command}, {**refused, **names, "command": command}]
+
+    def keep(tables: dict[str, list[dict[str, Any]]]) -> None:
+        rows = tables["answer_revisions"]
+        for command in commands:
+            kept = {"id": len(rows) + 1, "command_id": command, "seq": 0, "counted": False}
+            rows.append({**rows[0], **kept})
+
+    stored = damaged(made, keep, signed_anew=True)
+    assert broken(verify(read_history(ledger_bytes(lines)), stored)) == set()
+
+
 def test_an_error_of_the_server_says_nothing_of_the_outcome() -> None:
     made = make_transferred()
     last = next(line for line in reversed(made.lines) if line["kind"] == "ok")
