@@ -94,6 +94,7 @@ class Delivery:
             raise already_erased()
         session = self.state.sessions.get(session_hash(token))
         if session is None:
+            self.paper()  # one without an exam knows nobody: whoever had a session is to wait
             raise Refusal(ProblemCode.UNAUTHENTICATED, "this session is unknown; sign in again")
         now = self.clock()
         sitting = self.state.sittings[session.participant_id]

@@ -99,3 +99,20 @@ def test_an_old_copy_of_the_volume_sends_nothing_under_known_numbers(make_rig: M
     rig.client.start()
     until(lambda: "old_copy" in rig.client.log_text(), what="the alarm")
     assert rig.coordinator.events == known
+
+
+def test_a_file_begun_anew_on_an_emptied_volume_serves_nobody(make_rig: MakeRig) -> None:
+    """Whoever had a session is asked to wait: signing in again would lead nowhere."""
+    rig = make_rig()
+    sitter = _sitting(rig)
+    sitter.answer(1, "A")
+    until(lambda: _drained(rig), what="the events")
+    rig.client.kill()
+    for path in rig.client.volume_dir.iterdir():
+        path.unlink()
+    rig.client.start()
+    until(lambda: "it was emptied or swapped" in rig.client.log_text(), what="the refusal")
+    answer = sitter.answer(2, "A")
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert sitter.get("/exam/progress").json()["code"] == "not_ready"
+    assert not rig.client.status().ready
