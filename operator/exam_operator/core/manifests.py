@@ -19,6 +19,9 @@ TOKEN_DIR = "/var/run/secrets/medxamion"
 TOKEN_SECONDS, AUDIENCE = 3600, "coordinator"
 GRACE_SECONDS = 120
 """Above the worst flush and checkpoint, below what a drain waits for."""
+HUNG_GRACE_SECONDS = 10
+"""Whoever did not answer its liveness probe for half a minute will hardly end well when asked to,
+and people wait: what was acknowledged is in the file in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,10 @@ def _container(stored: ExamDelivery, start: Start, platform: Platform) -> Json:
         "startupProbe": _probe("startup", every=1, failures=600),
         "readinessProbe": _probe("ready", every=2, failures=2),
         # Slow on purpose: a writer that waits for a slow disk is saving answers.
-        "livenessProbe": _probe("live", every=5, failures=6),
+        "livenessProbe": {
+            **_probe("live", every=5, failures=6),
+            "terminationGracePeriodSeconds": HUNG_GRACE_SECONDS,
+        },
         "lifecycle": {"preStop": {"exec": {"command": ["python", "-m", "exam_client.quiesce"]}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts,
