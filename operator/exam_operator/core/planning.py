@@ -138,11 +138,7 @@ def _start(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command, 
     child = observed.child
     if child is not None and (child.alive or child.remains is Remains.RETURNING):
         return _replace(observed, child)
-    ready = (
-        observed.secret.state is SecretState.PRESENT
-        and observed.volume.state is VolumeState.PRESENT
-        and not phases.data_lost(observed, phase, now)
-    )
+    ready = _has_file_and_key(observed) and not phases.data_lost(observed, phase, now)
     if phase is Phase.PREPARING and not observed.access.ready:
         return ()  # it would start without its certificate, and without knowing its address
     delivery_id = statuses.delivery_id(observed)
@@ -154,6 +150,12 @@ def _start(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command, 
     return (c.StartClient(recovery.next_epoch(observed), delivery_id, expects_data),)
 
 
+def _has_file_and_key(observed: Observed) -> bool:
+    """What any successor needs. A claim that is being deleted lets no new pod in."""
+    has_key = observed.secret.state is SecretState.PRESENT
+    return has_key and observed.volume.state is VolumeState.PRESENT
+
+
 def _replace(observed: Observed, child: Child) -> tuple[c.Command, ...]:
     """One that never began is started as the spec is now; one on a lost node where that is asked.
 
@@ -163,18 +165,22 @@ def _replace(observed: Observed, child: Child) -> tuple[c.Command, ...]:
         return ()
     if child.never_ran and child.template != template_digest(observed.object.spec):
         return (c.StopClient("spec.client changed before it ever ran"),)
-    if child.node_lost and observed.object.spec.recovery.node_loss_policy == "Replace":
+    wanted = observed.object.spec.recovery.node_loss_policy == "Replace"
+    if child.node_lost and wanted and _has_file_and_key(observed):
         return (c.StopClient("its node is lost"),)
     return ()
 
 
 def _restart(observed: Observed, now: datetime) -> tuple[c.Command, ...]:
-    """A person asked for a restart: once per value, gracefully; only a hung one is killed."""
+    """A person asked for a restart: once per value, gracefully; only a hung one is killed.
+
+    It waits while no successor could start: what runs is then all there is.
+    """
     child = observed.child
     if child is None or child.gone or not restart_wanted(observed.object):
         return ()
     if child.stopping_since is None:
-        return (c.StopClient("RestartRequested"),)
+        return (c.StopClient("RestartRequested"),) if _has_file_and_key(observed) else ()
     if _may_kill(child, now):
         return (c.KillClient("it did not answer, nor end when asked to"),)
     return ()

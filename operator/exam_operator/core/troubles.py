@@ -22,6 +22,14 @@ _ANEW = (
     " swapped. It is fenced off; put the volume back and ask for a restart, or give the data up"
     " with the annotation exams.medxamion.io/discard-untransferred-data set to the object's uid"
 )
+_CLAIM_GOING = (
+    "somebody deleted its volume claim. The exam goes on and ends as it should; only, a new pod"
+    " could not use the volume, so no restart is carried out: don't delete the pod"
+)
+_CLAIM_LOST = (
+    "somebody deleted its volume claim, so that no pod can use the volume. The data is there still:"
+    " make the claim anew over the same PersistentVolume, as docs/kubernetes.md says"
+)
 
 
 def troubles(
@@ -54,7 +62,8 @@ def _data_troubles(observed: Observed, step: Step, now: datetime) -> Iterable[tu
     elif _keys_are_missing(observed, step):
         yield "SecretMissing", _KEYLESS
     if observed.volume.state is VolumeState.PENDING_DELETION:
-        yield "VolumeDeletionPending", "the volume goes with its last user; finalise first"
+        gone = observed.child is None or observed.child.gone
+        yield "VolumeDeletionPending", _CLAIM_LOST if gone else _CLAIM_GOING
 
 
 def _keys_are_missing(observed: Observed, step: Step) -> bool:

@@ -1,5 +1,6 @@
 """Crashes: the first restart is immediate, loops are slowed and never stopped, nobody guesses."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 from coordinator.core.deliveries import edited
 from exam_contract.delivery import Phase
 from exam_operator.core import commands as c
-from exam_operator.core import recovery
-from exam_operator.core.world import Exit
+from exam_operator.core import planning, recovery
+from exam_operator.core.world import Exit, Observed, Secret, SecretState, Volume, VolumeState
 from tests.support import deliveries
 from tests.support.simulated_world import SimulatedWorld
 
@@ -21,6 +22,10 @@ def running_world(**spec: Any) -> SimulatedWorld:
     found.until(Phase.RUNNING)
     found.settle(1)
     return found
+
+
+def kinds(observed: Observed) -> set[type[c.Command]]:
+    return {type(command) for command in planning.plan(observed, NOON).commands}
 
 
 def ends(count: int, *, ready: bool, every: float, asked: bool = False) -> list[Exit]:
@@ -160,6 +165,29 @@ def test_a_requested_restart_is_graceful_and_happens_once_per_value() -> None:
     found.annotate(restart_requested_at="11:00")
     found.settle(120)
     assert found.last_epoch == 3
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        {"volume": Volume(VolumeState.PENDING_DELETION, "v")},
+        {"volume": Volume()},
+        {"secret": Secret()},
+        {"secret": Secret(SecretState.DAMAGED)},
+    ],
+    ids=["claim-being-deleted", "claim-gone", "keys-gone", "keys-altered"],
+)
+def test_nobody_is_ended_who_could_have_no_successor(lost: dict[str, Any]) -> None:
+    """A restart waits, and so does the replacement of one on a lost node."""
+    found = running_world(recovery={"nodeLossPolicy": "Replace"})
+    found.annotate(restart_requested_at="10:00")
+    whole = found.look()
+    assert whole is not None
+    assert whole.child is not None
+    on_lost_node = replace(whole, child=replace(whole.child, node_lost=True))
+    for observed in (whole, on_lost_node):
+        assert c.StopClient in kinds(observed)
+        assert c.StopClient not in kinds(replace(observed, **lost))
 
 
 def test_what_the_coordinator_writes_is_carried_out_once() -> None:
