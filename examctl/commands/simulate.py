@@ -53,6 +53,10 @@ def simulate(
     patience: Annotated[
         float, typer.Option(min=1, help="Seconds to go on trying while a service is away.")
     ] = 120.0,
+    offline_at: Annotated[
+        str | None,
+        typer.Option(help="URL of the exam-client, to sign in there while no coordinator is."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same decisions.")] = 1,
     home: HomeOption = None,
     url: UrlOption = None,
@@ -67,7 +71,8 @@ def simulate(
     keys = {}
     if exam is not None:
         keys = {entry.item_id: entry for entry in read_exam(read_file(exam), exam.name).key}
-    venue = Venue(url or Runtime.load(home).coordinator_url, delivery, keys)
+    coordinator = offline_at or url or Runtime.load(home).coordinator_url
+    venue = Venue(coordinator, delivery, keys, offline_at, offline=offline_at is not None)
     behaviour = Behaviour(
         think_seconds=think,
         change_share=change,

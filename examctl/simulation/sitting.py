@@ -5,6 +5,7 @@ same command id until the exam-client tells its outcome.
 """
 
 import asyncio
+import itertools
 import random
 import ssl
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from examctl.simulation.tally import Tally
 from examctl.simulation.wire import Origin, Reply, WireError
 
 _SESSION_LOST = frozenset({"session_ended", "unauthenticated", "token_expired"})
+_BEARER = {"X-Session-Transport": "bearer"}
 _OVER = frozenset({"deadline_passed", "attempt_closed", "delivery_frozen", "window_closed"})
 
 
@@ -40,6 +42,8 @@ class Behaviour:
     """Participants arrive spread over this time."""
     patience_seconds: float = 60.0
     item_limit: int | None = None
+    goes_on: bool = False
+    """Answers the same items again and again, until the tally says that it is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Venue:
     keys: dict[int, KeyEntry] = field(default_factory=dict)
     exam_url: str | None = None
     """Talk to the exam-client here instead of where the coordinator says."""
+    offline: bool = False
+    """Sign in at ``exam_url`` too, as people do while the coordinator is away."""
     trust: ssl.SSLContext | None = None
     """What https certificates are checked against; None: the machine's own authorities."""
 
@@ -86,7 +92,7 @@ class Sitting:
         self._chance_rng = random.Random(rng.random())  # noqa: S311 - not a secret
         self._notes = Notes(ledger, tally)
         self._desk = self._line_to(venue.coordinator_url)
-        self._exam: Line | None = None
+        self._exam = self._line_to(venue.exam_url) if venue.exam_url else None
         self._ability = draw_ability(rng)
         self._device = self._random_id()
         self._session = ""
@@ -113,8 +119,7 @@ class Sitting:
     async def _sign_in(self) -> str:
         body = {
             "delivery_id": self._venue.delivery_id,
-            "identifier": self._who.identifier,
-            "access_code": self._who.access_code,
+            **self._by_code(),
         }
         reply = _good(await self._desk.call("POST", "/api/participant/sign-in", body=body))
         self._desk.connection.drop()
@@ -122,20 +127,30 @@ class Sitting:
         self._tally.admitted += 1
         self._tally.moved()
         if self._exam is None:
-            self._exam = self._line_to(self._venue.exam_url or reply.body["exam_url"])
+            self._exam = self._line_to(reply.body["exam_url"])
         return str(reply.body["token"])
 
     async def _enter(self) -> None:
         """Sign in and exchange the token for a session; a late exchange begins again."""
+        if self._venue.offline:
+            await self._enter_offline()
+            return
         for _ in range(5):
             token = await self._sign_in()
-            headers = {"Authorization": f"Bearer {token}", "X-Session-Transport": "bearer"}
+            headers = {"Authorization": f"Bearer {token}", **_BEARER}
             path = f"/exam/start?device_id={self._device}"
             reply = await self._line.call("GET", path, headers=headers)
             if reply.code not in _SESSION_LOST:
                 self._session = str(_good(reply).body["session"])
                 return
         raise GaveUpError("token_expired")
+
+    async def _enter_offline(self) -> None:
+        """The exam-client checks the access code itself."""
+        body = {**self._by_code(), "device_id": self._device}
+        reply = await self._line.call("POST", "/exam/sign-in", headers=_BEARER, body=body)
+        self._notes.participant = int(_good(reply).body["participant"]["id"])
+        self._session = str(reply.body["session"])
 
     async def _begin(self) -> dict[str, Any]:
         limit = self._line.limit()
@@ -162,10 +177,24 @@ class Sitting:
                 self._reconnect()
             if not await self._answer_item(item, is_change=position >= len(items)):
                 return
+        if self._behaviour.goes_on:
+            await self._go_on(items)
+
+    async def _go_on(self, items: list[int]) -> None:
+        """Change answers until it is enough, or the time is over."""
+        for item in itertools.cycle(items):
+            if self._tally.enough:
+                return
+            self._tally.expected += 1
+            if not await self._answer_item(item, is_change=True):
+                return
 
     async def _answer_item(self, item: int, *, is_change: bool) -> bool:
         """Look at a question, think, answer. False when the time is over."""
-        question: Question = _good(await self._call("GET", f"/exam/question/{item}")).body
+        reply = await self._call("GET", f"/exam/question/{item}")
+        if reply.code in _OVER:
+            return False
+        question: Question = _good(reply).body
         await asyncio.sleep(self._think_seconds())
         if not is_change and self._chance(self._behaviour.skip_share):
             self._tally.expected -= 1
@@ -248,10 +277,12 @@ class Sitting:
     async def _change_device(self) -> None:
         """Go on at another device with a one-time code; the old session ends."""
         device, code = self._random_id(), self._codes.pop()
-        token = await self._sign_in()
+        headers, body = dict(_BEARER), {"code": code, "device_id": device}
+        if self._venue.offline:
+            body |= self._by_code()
+        else:
+            headers["Authorization"] = f"Bearer {await self._sign_in()}"
         self._reconnect()
-        headers = {"Authorization": f"Bearer {token}", "X-Session-Transport": "bearer"}
-        body = {"code": code, "device_id": device}
         reply = await self._line.call("POST", "/exam/takeover", headers=headers, body=body)
         if not reply.ok:
             self._tally.refused[reply.code] += 1
@@ -284,6 +315,9 @@ class Sitting:
     def _line_to(self, url: str) -> Line:
         patience = self._behaviour.patience_seconds
         return Line(Origin.parse(url), self._chance_rng, patience, self._venue.trust)
+
+    def _by_code(self) -> dict[str, str]:
+        return {"identifier": self._who.identifier, "access_code": self._who.access_code}
 
     def _authorised(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._session}"}

@@ -34,6 +34,8 @@ class Tally:
     gave_up: Counter[str] = field(default_factory=Counter)
     """Participants who could not finish, by the reason."""
     scores: list[int] = field(default_factory=list)
+    enough: bool = False
+    """Those who go on until they are told may submit now."""
     latencies: Latencies = field(default_factory=Latencies)
     _watchers: list[tuple[float, "asyncio.Future[float]"]] = field(default_factory=list)
     _conditions: list[tuple[Callable[[], bool], asyncio.Event]] = field(default_factory=list)

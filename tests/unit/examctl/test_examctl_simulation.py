@@ -1,5 +1,6 @@
 """The simulator tells the truth: its ledger fits what the service stored, whatever goes wrong."""
 
+import asyncio
 import json
 import stat
 from collections import Counter
@@ -98,6 +99,36 @@ async def test_a_device_is_changed_with_a_code_of_its_own(tmp_path: Path) -> Non
     assert tally.device_changes == 8
     assert len(stub.used_codes) == 8
     assert tally.completed == 8
+
+
+async def test_without_a_coordinator_people_sign_in_and_change_devices_at_the_exam_client(
+    tmp_path: Path,
+) -> None:
+    changing = Behaviour(**{**fields(HURRY), "device_change_share": 1.0})
+    tally = Tally(8)
+    async with exam_service() as stub:
+        with Ledger(tmp_path / "ledger.jsonl") as ledger:
+            venue = Venue("http://127.0.0.1:9", 1, exam_url=stub.url, offline=True)
+            await crowd.sit(venue, people(8), changing, 1, ledger, tally)
+    lines = [json.loads(line) for line in ledger.path.read_text().splitlines()]
+    assert tally.completed == tally.device_changes == 8
+    assert stub.sign_ins_seen == 0
+    assert stub.stored.keys() == acknowledged(lines).keys()
+
+
+async def test_whoever_goes_on_ends_when_told(tmp_path: Path) -> None:
+    enduring = Behaviour(**{**fields(HURRY), "goes_on": True, "item_limit": 2})
+    tally = Tally(8)
+    async with exam_service() as stub, asyncio.TaskGroup() as tasks:
+        with Ledger(tmp_path / "ledger.jsonl") as ledger:
+            venue = Venue(stub.url, 1)
+            sitting = tasks.create_task(crowd.sit(venue, people(8), enduring, 1, ledger, tally))
+            await tally.until(lambda: tally.acknowledged >= 200)
+            assert tally.completed == 0
+            tally.enough = True
+            await sitting
+    assert tally.completed == 8
+    assert len(stub.current) == 8 * 2
 
 
 async def test_the_same_seed_gives_the_same_answers(tmp_path: Path) -> None:
