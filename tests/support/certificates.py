@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from tests.support.waiting import PATIENCE_SECONDS
+
 LOOPBACK = ("localhost", "127.0.0.1")
 
 
@@ -75,7 +77,7 @@ def shown(place: tuple[str, int], name: str | None = None) -> x509.Certificate:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
-        socket.create_connection(place, timeout=5) as plain,
+        socket.create_connection(place, timeout=PATIENCE_SECONDS) as plain,
         context.wrap_socket(plain, server_hostname=name) as wrapped,
     ):
         raw = wrapped.getpeercert(binary_form=True)

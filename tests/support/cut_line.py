@@ -5,12 +5,14 @@ import socket
 import threading
 from collections.abc import Iterator
 
+from tests.support.waiting import PATIENCE_SECONDS
+
 
 @contextlib.contextmanager
 def cut_line(port: int, after_bytes: int) -> Iterator[str]:
     """``host:port`` that leads to a local port; every connection is cut in the same place."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        listener.settimeout(10)
+        listener.settimeout(PATIENCE_SECONDS)
         thread = threading.Thread(target=_serve, args=(listener, port, after_bytes))
         thread.start()
         yield f"127.0.0.1:{listener.getsockname()[1]}"

@@ -11,6 +11,7 @@ from exam_contract.delivery import Phase
 from exam_operator.cluster.service import ClusterOperator, Now, cluster_operator
 from exam_operator.core.pacing import Pace
 from exam_operator.settings import ClusterSettings
+from tests.support.waiting import PATIENCE_SECONDS
 
 FAST = Pace(
     poll_seconds=dict.fromkeys(Phase, 0.05),
@@ -34,15 +35,15 @@ class OperatorThread:
 
     def start(self) -> "OperatorThread":
         self._thread.start()
-        assert self._up.wait(30), "the operator did not start"
+        assert self._up.wait(PATIENCE_SECONDS), "the operator did not start"
         return self
 
     def stop(self) -> None:
         """In the middle of whatever it does."""
         if self._loop is not None and not self.ended.is_set():
             self._loop.call_soon_threadsafe(self._stop.set)
-        assert self.ended.wait(30), "the operator did not end"
-        self._thread.join(10)
+        assert self.ended.wait(PATIENCE_SECONDS), "the operator did not end"
+        self._thread.join(PATIENCE_SECONDS)
 
     def nudge(self) -> None:
         """A look at everything now, as the sweep does every minute."""

@@ -21,6 +21,7 @@ from exam_contract.control import Desired
 from exam_contract.results import Receipt
 from exam_contract.trust import Signed
 from tests.support.pretend_exam import ENROLLED, File, PretendExam
+from tests.support.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (
@@ -112,7 +113,7 @@ class Process:
     def _sign(self, receipt: Receipt) -> Signed:
         url = f"{_setting('COORDINATOR_URL')}/pretend/sign"
         asked = Request(url, receipt.model_dump_json().encode(), method="POST")  # noqa: S310
-        with urlopen(asked, timeout=5) as reply:  # noqa: S310 - loopback only
+        with urlopen(asked, timeout=PATIENCE_SECONDS) as reply:  # noqa: S310 - loopback only
             return Signed.model_validate_json(reply.read())
 
     def _on_sigterm(self, number: int, frame: object) -> None:

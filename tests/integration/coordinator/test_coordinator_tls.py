@@ -23,7 +23,7 @@ from tests.support.certificates import Issuer, shown
 from tests.support.coordinator_process import process, until_ready
 from tests.support.coordinator_rig import coordinator_rig
 from tests.support.served import served
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 
 @asynccontextmanager
@@ -151,7 +151,7 @@ async def test_a_ca_file_that_becomes_unreadable_leaves_what_was_trusted(tmp_pat
     trusted = tmp_path / "tls/ca.crt"
     async with (
         secured(ServerTls(tmp_path / "tls")) as url,
-        TrustedHttp(trusted, timeout=2.0) as http,
+        TrustedHttp(trusted, timeout=PATIENCE_SECONDS) as http,
     ):
         for content in (b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
             trusted.write_bytes(content)
@@ -170,7 +170,7 @@ async def test_calls_under_way_finish_before_a_replaced_client_is_closed(
     trusted.write_bytes(first.pem)
     async with (
         secured(ServerTls(tmp_path / "tls")) as url,
-        TrustedHttp(trusted, timeout=2.0) as http,
+        TrustedHttp(trusted, timeout=PATIENCE_SECONDS) as http,
     ):
         for extra in (b"", second.pem, second.pem * 2):
             trusted.write_bytes(first.pem + extra)

@@ -18,7 +18,7 @@ from exam_contract.backup import BackupNote
 from exam_contract.canonical import digest_bytes
 from exam_contract.control import Mode
 from examctl.backups import archive
-from tests.support import client_process
+from tests.support import client_process, loopback
 from tests.support.certificates import Issuer
 from tests.support.client_process import ClientProcess, Rig, Sitter
 from tests.support.ledger import Ledger, Load
@@ -28,11 +28,10 @@ MakeRig = Callable[..., Rig]
 
 
 def _ask(client: ClientProcess) -> httpx.Response:
-    return httpx.post(
+    return loopback.post(
         f"{client.control_url}/backup",
         headers=client.control_headers,
         verify=client.verify,
-        timeout=60,
     )
 
 
@@ -105,7 +104,7 @@ def test_under_load_every_answer_acknowledged_before_the_call_is_in_it(make_rig:
     load = Load(rig, sitters[1:], list(range(1, 11))).start()
     for _ in range(3):
         reached = load.count + 40
-        until(lambda reached=reached: load.count >= reached, seconds=30, what="answers")  # type: ignore[misc]
+        until(lambda reached=reached: load.count >= reached, what="answers")  # type: ignore[misc]
         before = Ledger(dict(load.ledger.acknowledged))
         members = _members(_ask(rig.client))
         after = load.count
@@ -256,7 +255,7 @@ def test_one_at_a_time_and_a_caller_that_leaves_makes_room(
             reply = _ask(rig.client)
             assert (reply.status_code, reply.json()["code"]) == (409, "conflict")
             assert rig.client.is_ready()
-    until(lambda: _ask(rig.client).status_code == 200, seconds=30, what="the next backup")
+    until(lambda: _ask(rig.client).status_code == 200, what="the next backup")
 
 
 def test_an_end_in_the_middle_of_one_is_clean(make_rig: MakeRig) -> None:
@@ -268,6 +267,6 @@ def test_an_end_in_the_middle_of_one_is_clean(make_rig: MakeRig) -> None:
             b"POST /backup HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + key + b"\r\n\r\n"
         )
         until(lambda: _left(rig), what="the copy")
-        assert rig.client.terminate(seconds=20) == 0
+        assert rig.client.terminate() == 0
     assert _left(rig) == []
     assert [path.name for path in rig.client.volume_dir.glob("*-wal")] == []

@@ -156,7 +156,6 @@ def test_a_rollback_asks_when_the_uploads_outcome_is_unknown(make_rig: MakeRig) 
     rig.coordinator.start()
     until(
         lambda: rig.client.desire(Mode.RUN, rig.bundle).status_code == 200,
-        seconds=20,
         what="the rollback",
     )
     assert sitter.answer(1, "C").status_code == 200

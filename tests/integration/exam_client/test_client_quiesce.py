@@ -14,7 +14,7 @@ from exam_client.core import instants
 from tests.support.certificates import Issuer
 from tests.support.client_process import ROOT, Rig
 from tests.support.ledger import Load
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 MakeRig = Callable[..., Rig]
 HEAVY = ("asyncio", "httpx", "pydantic", "ssl", "structlog", "exam_client.settings")
@@ -34,7 +34,7 @@ def _quiesce(rig: Rig, *arguments: str) -> "subprocess.CompletedProcess[str]":
         cwd=rig.client.folder,
         capture_output=True,
         text=True,
-        timeout=70,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -58,7 +58,7 @@ def test_under_load_all_that_was_accepted_is_sent_and_in_the_file(
     for sitter in sitters:
         sitter.begin()
     load = Load(rig, sitters, list(range(1, 11))).start()
-    until(lambda: load.count >= 60, seconds=30, what="answers")
+    until(lambda: load.count >= 60, what="answers")
     rested = _quiesce(rig)
     assert (rested.returncode, rested.stderr) == (0, "")
     until(lambda: load.ledger.refused["stopping"] >= 8, what="refusals")
@@ -103,7 +103,7 @@ def test_it_does_not_wait_for_a_coordinator_that_is_away(make_rig: MakeRig) -> N
     assert _log_size(rig) == 0
     rig.coordinator.start()
     last_seq = rig.client.status().counts.last_seq
-    until(lambda: rig.coordinator.accepted >= last_seq, seconds=40, what="what was left to send")
+    until(lambda: rig.coordinator.accepted >= last_seq, what="what was left to send")
 
 
 def test_when_no_end_follows_nothing_is_lost_and_the_time_is_credited(make_rig: MakeRig) -> None:

@@ -241,7 +241,7 @@ def test_the_token_is_read_anew_and_may_be_missing_for_a_while(make_rig: MakeRig
     assert sitter.answer(1, "A").status_code == 200
     _replace(token, "third")
     last_seq = rig.client.status().counts.last_seq
-    until(lambda: rig.coordinator.accepted >= last_seq, seconds=20, what="the outbox to drain")
+    until(lambda: rig.coordinator.accepted >= last_seq, what="the outbox to drain")
     assert rig.coordinator.bearers[-1] == "Bearer third"
 
 
@@ -254,7 +254,7 @@ def _replace(path: Path, text: str) -> None:
 def _connection(rig: Rig, port: int) -> http.client.HTTPSConnection:
     assert rig.client.issuer is not None
     connection = http.client.HTTPSConnection(
-        "127.0.0.1", port, timeout=5, context=rig.client.issuer.trusting()
+        "127.0.0.1", port, timeout=PATIENCE_SECONDS, context=rig.client.issuer.trusting()
     )
     assert _get(connection, "/healthz/live") in (200, 404)
     return connection

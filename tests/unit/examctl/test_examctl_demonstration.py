@@ -153,7 +153,7 @@ async def test_nobody_is_killed_when_everybody_is_done() -> None:
 async def test_the_lying_proxy_acknowledges_more_than_is_stored(tmp_path: Path) -> None:
     people = [Credentials(str(one), f"code-{one}") for one in range(1, 9)]
     calm = Behaviour(
-        think_seconds=0, arrival_seconds=0, skip_share=0, cut_share=0, patience_seconds=20
+        think_seconds=0, arrival_seconds=0, skip_share=0, cut_share=0, patience_seconds=90
     )
     tally = Tally(8)
     async with (

@@ -25,7 +25,7 @@ HURRY = Behaviour(
     cut_share=0.0,
     device_change_share=0.0,
     arrival_seconds=0.05,
-    patience_seconds=20.0,
+    patience_seconds=90.0,
 )
 Lines = list[dict[str, Any]]
 
