@@ -8,12 +8,12 @@ ARGS ?=
 # compiled anew comes back seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo demo-samples demo-cluster test check bench bench-cluster coverage cluster-up cluster-down test-cluster lock format clean
+.PHONY: help demo demo-samples demo-cluster test check bench bench-cluster coverage cluster-up cluster-down test-cluster test-cluster-full lock format clean
 
 help: ## List the targets
 	@echo 'MedXamion: make TARGET [ARGS="..."]'
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/\1|\2/p' $(MAKEFILE_LIST) \
-		| while IFS='|' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+		| while IFS='|' read -r name text; do printf '  %-17s %s\n' "$$name" "$$text"; done
 
 demo: $(READY) ## Sit a whole exam on this machine, crashes included (ARGS go to examctl demo)
 	@.venv/bin/examctl demo $(ARGS)
@@ -46,6 +46,10 @@ cluster-down: ## Take away what cluster-up made
 
 test-cluster: $(READY) ## The tests that need a real cluster (ARGS go to pytest)
 	@scripts/test-cluster.sh $(ARGS)
+
+test-cluster-full: $(READY) ## The same with the counts of a proof; writes docs/proof/recovery.*
+	@MEDXAMION_E2E_KILLS=20 MEDXAMION_E2E_POD_DELETES=5 MEDXAMION_E2E_OPERATOR_RESTARTS=50 \
+		MEDXAMION_PROOF=docs/proof scripts/test-cluster.sh $(ARGS)
 
 demo-cluster: $(READY) ## The demo on a real cluster, a pod deleted in the middle (ARGS=--exit)
 	@$(PY) -m tests.support.cluster.demo $(ARGS)

@@ -4,8 +4,11 @@ They bring it up, build and load the images where something changed, and install
 missing is a failure that says how to get it, never a skip.
 """
 
+import os
+import signal
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -13,9 +16,41 @@ import pytest
 from tests.support.cluster import installation, kubectl, objects, script
 from tests.support.cluster.api import Api
 from tests.support.cluster.installation import DELIVERY_NAMESPACES, Installation
+from tests.support.cluster.proof import Proof
 
 T = TypeVar("T")
 CRD = script.ROOT / "crds" / "examdelivery.yaml"
+
+
+_PROOF = pytest.StashKey[Proof]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_PROOF] = Proof()
+    # Ended from outside, tests still put back what they took down.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    found = config.stash[_PROOF]
+    if not found.is_empty:
+        terminalreporter.section("recovery")
+        terminalreporter.write_line("\n".join(found.lines()))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    folder = os.environ.get("MEDXAMION_PROOF")
+    found = session.config.stash[_PROOF]
+    if folder and not found.is_empty:
+        found.write(Path(folder))
+
+
+@pytest.fixture(scope="session")
+def proof(pytestconfig: pytest.Config) -> Proof:
+    """Where tests put what they measured."""
+    return pytestconfig.stash[_PROOF]
 
 
 @pytest.fixture(scope="session")

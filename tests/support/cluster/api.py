@@ -49,6 +49,13 @@ class Api:
         body = _body(self._http.get(_path(plural, namespace), params=query))
         return list(body["items"])
 
+    def text(self, path: str) -> str:
+        """What the API server says at any path, such as a pod's port behind its proxy."""
+        response = self._http.get(path)
+        if response.is_error:
+            raise ApiError(response.status_code, response.text[:500])
+        return response.text
+
     def create(self, plural: str, document: Json, namespace: str | None = None) -> Json:
         return _body(self._http.post(_path(plural, namespace), json=document))
 

@@ -9,12 +9,13 @@ import base64
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
 import uvloop
 
-from exam_contract.delivery import ExamDelivery
-from exam_contract.keys import ExamDocument, content_digest
+from exam_contract.delivery import ExamDelivery, Phase
+from exam_contract.keys import ExamDocument, KeyEntry, content_digest
 from examctl.commands.exam import upload
 from examctl.commands.roster import import_with_codes
 from examctl.commands.verify import load_history, load_stored
@@ -26,8 +27,9 @@ from examctl.simulation.people import read_codes
 from examctl.simulation.sitting import Behaviour, Credentials, Venue
 from examctl.simulation.tally import Tally
 from examctl.verification.checks import Verdict, verify
-from examctl.verification.database import pinned_keys
-from tests.support.cluster import script
+from examctl.verification.database import Stored, pinned_keys
+from tests.support.cluster import objects, script
+from tests.support.cluster.api import Json
 from tests.support.cluster.installation import Installation
 from tests.support.cluster.objects import Delivery
 
@@ -50,6 +52,11 @@ class Imported:
         digest = content_digest(exam)
         return {"id": exam.id, "version": exam.version, "contentDigest": digest}
 
+    @property
+    def keys(self) -> dict[int, KeyEntry]:
+        """What people of some ability answer by."""
+        return {entry.item_id: entry for entry in self.document.key}
+
     def people(self) -> list[Credentials]:
         return read_codes(self.codes.read_bytes(), self.codes.name)
 
@@ -66,6 +73,50 @@ def bring_exam(
     return Imported(document, roster, codes)
 
 
+def apply(
+    installation: Installation,
+    namespace: str,
+    folder: Path,
+    name: str,
+    *,
+    participants: int,
+    opens_in: timedelta = timedelta(seconds=-5),
+    closes_in: timedelta = timedelta(hours=12),
+    spec: Json | None = None,
+) -> tuple[Delivery, Imported]:
+    """A delivery of the example exam for invented people, just applied."""
+    imported = bring_exam(installation, folder, name=name, participants=participants)
+    delivery = objects.apply_example(
+        installation.api,
+        namespace,
+        name,
+        exam=imported.exam,
+        roster=imported.roster,
+        participants=participants,
+        opens_in=opens_in,
+        closes_in=closes_in,
+        spec=spec,
+    )
+    return delivery, imported
+
+
+def begin(
+    installation: Installation,
+    namespace: str,
+    folder: Path,
+    name: str,
+    *,
+    participants: int,
+    spec: Json | None = None,
+) -> "ExamDay":
+    """As ``apply``, and it runs."""
+    delivery, imported = apply(
+        installation, namespace, folder, name, participants=participants, spec=spec
+    )
+    delivery.wait_phase(Phase.RUNNING)
+    return ExamDay(installation, delivery, imported, folder / f"{name}.jsonl")
+
+
 @dataclass
 class ExamDay:
     """One sitting: who sits, what they were told, and what became of it."""
@@ -74,6 +125,8 @@ class ExamDay:
     delivery: Delivery
     imported: Imported
     ledger: Path
+    venue: Venue | None = None
+    """Where they sit, if not where the coordinator sends them."""
     tally: Tally = field(init=False)
     keys: dict[str, str] = field(init=False)
 
@@ -97,28 +150,30 @@ class ExamDay:
             runner.run(self._sit(behaviour, seed, book, meanwhile))
         assert not self.tally.gave_up, dict(self.tally.gave_up)
 
+    def stored(self) -> Stored:
+        """What the cluster's PostgreSQL holds of the delivery."""
+        with self.installation.database() as dsn:
+            return load_stored(dsn, _number(self.delivery.read()))
+
     def verdict(self) -> Verdict:
         """The independent checker over the ledger and the cluster's PostgreSQL."""
-        found = self.delivery.read()
-        with self.installation.database() as dsn:
-            stored = load_stored(dsn, _number(found))
-        return verify(load_history(self.ledger), replace(stored, signing_keys=self.keys))
+        return verify(load_history(self.ledger), replace(self.stored(), signing_keys=self.keys))
 
-    def assert_nothing_lost(self) -> None:
+    def assert_nothing_lost(self) -> Verdict:
         """Every acknowledged answer is stored exactly once, and everything signed holds."""
         verdict = self.verdict()
         flaws = {check.name: check.flaws for check in verdict.checks if not check.holds}
         assert verdict.holds, f"{verdict.figures}: {flaws}"
         assert verdict.figures.acknowledged == self.tally.acknowledged
+        return verdict
 
     async def _sit(
         self, behaviour: Behaviour, seed: int, book: Ledger, meanwhile: Meanwhile | None
     ) -> None:
-        keys = {entry.item_id: entry for entry in self.imported.document.key}
-        venue = Venue(
+        venue = self.venue or Venue(
             self.installation.url,
             _number(self.delivery.read()),
-            keys,
+            self.imported.keys,
             trust=self.installation.trust,
         )
         async with asyncio.TaskGroup() as tasks:

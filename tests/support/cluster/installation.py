@@ -83,6 +83,29 @@ class Installation:
             pause_seconds=0.2,
         )
 
+    @contextlib.contextmanager
+    def without_coordinator(self) -> Iterator[None]:
+        """Neither coordinators nor PostgreSQL, for the while."""
+        found = self.api.get("deployments", "medxamion-coordinator", NAMESPACE)
+        replicas = int(found["spec"]["replicas"])
+        try:
+            self.scale(NAMESPACE, "medxamion-coordinator", 0)
+            self._scale_database(0)
+            yield
+        finally:
+            self._scale_database(1)
+            self.scale(NAMESPACE, "medxamion-coordinator", replicas)
+
+    def _scale_database(self, replicas: int) -> None:
+        name, change = "medxamion-postgresql", {"spec": {"replicas": replicas}}
+        self.api.merge("statefulsets", name, change, NAMESPACE)
+        self.api.wait(
+            *("statefulsets", name, NAMESPACE),
+            lambda found: found["status"].get("availableReplicas", 0) == replicas,
+            seconds=180,
+            what=f"PostgreSQL to have {replicas} pods",
+        )
+
     def operator_down(self) -> None:
         self.scale(OPERATOR_NAMESPACE, "medxamion-operator", 0)
 

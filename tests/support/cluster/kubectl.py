@@ -91,6 +91,19 @@ def forwarded(namespace: str, target: str, port: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def executing(namespace: str, pod: str, *program: str) -> Iterator[None]:
+    """A program in a pod's container, for the while; its standard input stays open."""
+    words = ["kubectl", "-n", namespace, "exec", "-i", pod, "--", *program]
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextlib.contextmanager
 def _running(words: list[str], ready: str) -> Iterator[str]:
     """What the first group of ``ready`` finds in what a process prints; ends it afterwards.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from exam_contract.delivery import DISCARD_ANNOTATION, ExamDelivery, Phase
@@ -97,6 +97,17 @@ class Delivery:
         return ExamDelivery.model_validate(found)
 
 
+def instant(moment: datetime) -> str:
+    """As objects have it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def container_of(pod: Json) -> Json:
+    """The status of the pod's container; empty while there is none."""
+    found = pod.get("status", {}).get("containerStatuses") or [{}]
+    return dict(found[0])
+
+
 def apply_example(
     api: Api,
     namespace: str,
@@ -115,8 +126,8 @@ def apply_example(
     document["metadata"] = {"name": name, "namespace": namespace}
     wanted = document["spec"]
     wanted["window"] |= {
-        "opensAt": (now + opens_in).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "closesAt": (now + closes_in).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "opensAt": instant(now + opens_in),
+        "closesAt": instant(now + closes_in),
         "graceSeconds": 0,
     }
     wanted["access"] = {"type": "NodePort"}

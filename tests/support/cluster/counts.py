@@ -1,0 +1,21 @@
+"""How often recovery tests do what they do: few times by default, more for a proof."""
+
+import os
+
+
+def kills() -> int:
+    """SIGKILLs of one exam-client's process."""
+    return _count("MEDXAMION_E2E_KILLS", 5)
+
+
+def pod_deletes() -> int:
+    """Deletions of an exam-client's pod."""
+    return _count("MEDXAMION_E2E_POD_DELETES", 2)
+
+
+def operator_restarts() -> int:
+    return _count("MEDXAMION_E2E_OPERATOR_RESTARTS", 5)
+
+
+def _count(name: str, few: int) -> int:
+    return int(os.environ.get(name) or few)

@@ -1,0 +1,125 @@
+"""What recovery took and what became of the answers: shown after a run, and kept as JSON and
+Markdown in the folder that ``MEDXAMION_PROOF`` names."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from exam_contract.version import VERSION
+from examctl.verification.checks import Figures
+
+_NAME = "recovery"
+_OPENING = """# Recovery on a real cluster
+
+Made by `make test-cluster-full` on {made_on} (version {version}, {cores} cores, {cluster}); these
+figures are in [recovery.json](recovery.json), too. People answer all the time, and a ledger outside
+the cluster holds what each of them was told is saved. Seconds run from the fault to the first
+answer that a successor acknowledged.
+"""
+_SCENARIO_HEAD = (
+    "scenario",
+    "times",
+    "first (s)",
+    "median",
+    "most",
+    "promised",
+    "answers meanwhile",
+)
+_SITTING_HEAD = (
+    *("sitting", "people", "acknowledged", "stored", "lost", "duplicated", "attempts"),
+    "credited (s)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``times``: how often it was done; ``seconds``: until answers were acknowledged again;
+    ``acknowledged``: meanwhile; ``sitting``: whose answers were counted in the end."""
+
+    name: str
+    sitting: str
+    times: int
+    seconds: tuple[float, ...] = ()
+    promised: str = ""
+    acknowledged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """One delivery: what its people were told, and what PostgreSQL holds."""
+
+    name: str
+    participants: int
+    acknowledged: int
+    stored: int
+    lost: int
+    duplicated: int
+    attempts: int
+    credited_seconds: int = 0
+
+    @classmethod
+    def of(
+        cls, name: str, participants: int, figures: Figures, attempts: int, credited: int = 0
+    ) -> Self:
+        """What the checker found."""
+        counted = (figures.acknowledged, figures.stored, figures.lost, figures.duplicated)
+        return cls(name, participants, *counted, attempts, credited)
+
+
+@dataclass(slots=True)
+class Proof:
+    """Everything that one run measured."""
+
+    scenarios: list[Scenario] = field(default_factory=list)
+    sittings: list[Sitting] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.scenarios or self.sittings)
+
+    def lines(self) -> list[str]:
+        """Two Markdown tables."""
+        scenarios = [_scenario_row(one) for one in self.scenarios]
+        sittings = [_row(asdict(one).values()) for one in self.sittings]
+        return [*_head(_SCENARIO_HEAD), *scenarios, "", *_head(_SITTING_HEAD), *sittings]
+
+    def write(self, folder: Path) -> None:
+        """``recovery.json`` and ``recovery.md``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        made_on = datetime.now(UTC).strftime("%Y-%m-%d")
+        about: dict[str, Any] = {
+            "made_on": made_on,
+            "version": VERSION,
+            "cores": os.cpu_count(),
+            "cluster": os.environ.get("MEDXAMION_CLUSTER", "?"),
+        }
+        figures = {
+            "scenarios": [asdict(one) for one in self.scenarios],
+            "sittings": [asdict(one) for one in self.sittings],
+        }
+        text = json.dumps(about | figures, indent=2) + "\n"
+        (folder / f"{_NAME}.json").write_text(text, "utf-8")
+        page = [_OPENING.format_map(about), *self.lines(), ""]
+        (folder / f"{_NAME}.md").write_text("\n".join(page), "utf-8")
+
+
+def _scenario_row(one: Scenario) -> str:
+    ordered = sorted(one.seconds)
+    figures = ("", "", "")
+    if ordered:
+        middle = ordered[len(ordered) // 2]
+        figures = (f"{one.seconds[0]:.1f}", f"{middle:.1f}", f"{ordered[-1]:.1f}")
+    cells = (one.name, one.times, *figures, one.promised, one.acknowledged or "")
+    return _row(cells)
+
+
+def _head(words: Sequence[str]) -> list[str]:
+    return [_row(words), _row("---" for _ in words)]
+
+
+def _row(cells: Iterable[object]) -> str:
+    return f"| {' | '.join(str(cell) for cell in cells)} |"
