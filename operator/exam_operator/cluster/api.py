@@ -109,9 +109,16 @@ class ClusterApi:
         reply = await self._call("PATCH", path, change, verb="patch", content=_MERGE_PATCH)
         return None if reply.status == 404 else _done(reply).body
 
-    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
-        """Graceful, and only that very object; gone already is done. Raises EdgeError."""
-        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, uid: str, *, grace_seconds: int | None = None
+    ) -> None:
+        """Graceful, and only that very object; gone already is done. Raises EdgeError.
+
+        ``grace_seconds``: less than the object's own; never none at all.
+        """
+        body: Json = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        if grace_seconds is not None:
+            body["gracePeriodSeconds"] = max(1, grace_seconds)
         reply = await self._call("DELETE", _path(kind, namespace, name), body, verb="delete")
         if reply.status not in (404, 409):  # 409: another uid has the name by now
             _done(reply)

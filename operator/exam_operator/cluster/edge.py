@@ -18,7 +18,7 @@ from exam_operator.cluster.memory import Known, Memory, key_of
 from exam_operator.cluster.reaching import Reaching, url_of_running
 from exam_operator.cluster.telling import Telling
 from exam_operator.core import commands as c
-from exam_operator.core import manifests, names, planning
+from exam_operator.core import manifests, names, planning, recovery
 from exam_operator.core.world import Key, Observed, Trouble
 from exam_operator.errors import AlreadyThere, ClientSilent, EdgeError, Refused, Stale
 
@@ -106,8 +106,8 @@ class ClusterEdge:
         match command:
             case c.StartClient():
                 await self._start(known, command)
-            case c.StopClient(reason):
-                await self._stop(known, reason)
+            case c.StopClient(reason, hung):
+                await self._stop(known, reason, hung=hung)
             case c.PutDesired(desired):
                 await self._put_desired(known, desired)
             case c.KillClient():
@@ -148,13 +148,15 @@ class ClusterEdge:
         self.looking.note_pod(known, made)
         log.info("client.started", delivery_uid=known.uid, epoch=wanted.epoch)
 
-    async def _stop(self, known: Known, reason: str) -> None:
+    async def _stop(self, known: Known, reason: str, *, hung: bool) -> None:
         pod = known.pod.found
         if pod is None:
             return
         meta = pod["metadata"]
-        log.info("client.stopping", delivery_uid=known.uid, reason=reason)
-        await self._api.delete(Kind.POD, meta["namespace"], meta["name"], meta["uid"])
+        log.info("client.stopping", delivery_uid=known.uid, reason=reason, hung=hung)
+        grace = recovery.HUNG_GRACE_SECONDS if hung else None
+        place = (meta["namespace"], meta["name"], meta["uid"])
+        await self._api.delete(Kind.POD, *place, grace_seconds=grace)
         found = await self._api.get(Kind.POD, meta["namespace"], meta["name"])
         self.looking.note_pod(known, found)
 

@@ -69,9 +69,11 @@ class PutDesired:
 
 @dataclass(frozen=True, slots=True)
 class StopClient:
-    """Ask it to end: it refuses new work, flushes and goes. Never a kill."""
+    """Ask it to end: it refuses new work, flushes and goes. ``hung``: it will hardly do so, and
+    people wait, so its grace is short; the file holds what was acknowledged in any case."""
 
     reason: str
+    hung: bool = False
 
 
 @dataclass(frozen=True, slots=True)

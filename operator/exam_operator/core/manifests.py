@@ -9,6 +9,7 @@ from typing import Any
 
 from exam_contract.delivery import FINALIZER, ExamDelivery
 from exam_operator.core import names
+from exam_operator.core.recovery import HUNG_GRACE_SECONDS
 
 Json = dict[str, Any]
 PUBLIC_PORT, CONTROL_PORT = 8235, 9235
@@ -19,9 +20,6 @@ TOKEN_DIR = "/var/run/secrets/medxamion"
 TOKEN_SECONDS, AUDIENCE = 3600, "coordinator"
 GRACE_SECONDS = 120
 """Above the worst flush and checkpoint, below what a drain waits for."""
-HUNG_GRACE_SECONDS = 10
-"""Whoever did not answer its liveness probe for half a minute will hardly end well when asked to,
-and people wait: what was acknowledged is in the file in any case."""
 
 
 @dataclass(frozen=True, slots=True)

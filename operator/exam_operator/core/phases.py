@@ -115,9 +115,12 @@ def data_lost(observed: Observed, phase: Phase, now: datetime) -> bool:
 
 
 def started_anew(observed: Observed) -> bool:
-    """Whether the exam-client holds fewer attempts than were begun: its file is another one."""
+    """Whether the exam-client holds fewer attempts than were begun: its file is another one.
+
+    One that erases knows of none any more, as it should.
+    """
     client = observed.client
-    if client is None or client.storage.state != "ok":
+    if client is None or client.storage.state != "ok" or client.mode is Mode.ERASE:
         return False
     return client.counts.started < observed.object.status.counts.started
 

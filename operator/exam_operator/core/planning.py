@@ -102,6 +102,7 @@ def _actions(observed: Observed, step: phases.Step, now: datetime) -> tuple[c.Co
         *(() if observed.access.ready else (c.EnsureAccess(),)),
         *_start(observed, phase, now),
         *_restart(observed, now),
+        *_hasten(observed, now),
         *_desired(observed, phase, now),
     )
 
@@ -180,10 +181,22 @@ def _restart(observed: Observed, now: datetime) -> tuple[c.Command, ...]:
     if child is None or child.gone or not restart_wanted(observed.object):
         return ()
     if child.stopping_since is None:
-        return (c.StopClient("RestartRequested"),) if _has_file_and_key(observed) else ()
+        stop = c.StopClient("RestartRequested", hung=recovery.seems_hung(child, now))
+        return (stop,) if _has_file_and_key(observed) else ()
     if _may_kill(child, now):
         return (c.KillClient("it did not answer, nor end when asked to"),)
     return ()
+
+
+def _hasten(observed: Observed, now: datetime) -> tuple[c.Command, ...]:
+    """One that was asked to end, by whomever, and hangs would use all of its grace."""
+    child = observed.child
+    if child is None or child.gone or child.stopping_since is None:
+        return ()
+    left = (child.stopping_since - now).total_seconds()
+    if left <= recovery.HUNG_GRACE_SECONDS or not recovery.seems_hung(child, now):
+        return ()
+    return (c.StopClient("it hangs", hung=True),)
 
 
 def restart_wanted(stored: ExamDelivery) -> bool:

@@ -11,10 +11,14 @@ from itertools import takewhile
 from exam_operator.core.world import Child, Exit, Observed
 
 LONGEST_DELAY_SECONDS = 30.0
+HUNG_GRACE_SECONDS = 10
+"""Whoever does not answer will hardly end well when asked to, and people wait: what was
+acknowledged is in the file in any case."""
 _FIRST_DELAY_SECONDS = 0.5
 _FREE_STARTS_NEVER_READY = 1
 _FREE_CRASHES_A_MINUTE = 6
 _HUNG_AFTER_SECONDS = 60.0
+_SILENT_SECONDS = 10.0
 
 
 def next_epoch(observed: Observed) -> int:
@@ -44,6 +48,13 @@ def crash_looping(exits: Sequence[Exit], now: datetime) -> bool:
     return bool(crashes) and (
         _delay_for_start_failures(crashes) > 0 or _delay_for_crash_rate(crashes, now) > 0
     )
+
+
+def seems_hung(child: Child, now: datetime) -> bool:
+    """The same two signals, for as long as makes it no mere hiccup: not enough to end it for."""
+    if child.unanswered_since is None or not child.live_probe_failed:
+        return False
+    return (now - child.unanswered_since).total_seconds() >= _SILENT_SECONDS
 
 
 def proven_hung(child: Child, now: datetime) -> bool:

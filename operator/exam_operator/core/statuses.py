@@ -111,7 +111,8 @@ def _recovery_times(observed: Observed, step: Step, now: datetime) -> dict[str, 
 def _counts(observed: Observed, step: Step, now: datetime) -> CountsStatus:
     """Coarse; at once only where a decision reads it: the first start, and a change of phase."""
     before, client = observed.object.status.counts, observed.client
-    if client is None:
+    # Another file, or none any more: that attempts were begun must not be forgotten for it.
+    if client is None or client.counts.started < before.started:
         return before
     first_start = before.started == 0 and client.counts.started > 0
     moved = observed.object.status.phase is not step.phase

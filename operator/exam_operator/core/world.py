@@ -44,7 +44,8 @@ class Remains(StrEnum):
 class Child:
     """The exam-client that exists: a pod, or a process.
 
-    ``alive``: it was not seen to end. ``stopping_since``: it was asked to end gracefully.
+    ``alive``: it was not seen to end. ``stopping_since``: it was asked to end gracefully (in a
+    cluster the end of its grace, which is ahead).
     ``unanswered_since``: since when ``/status`` has not answered; ``live_probe_failed``: the second
     signal, taken from its liveness probe. ``template``: what it was started with. ``never_ran``: it
     is there and has not begun; ``trouble``: why. ``node_trouble``: what is wrong with its node;

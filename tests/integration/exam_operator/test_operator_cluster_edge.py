@@ -94,6 +94,20 @@ async def test_keys_that_are_gone_are_told_and_never_drawn_anew(tmp_path: Path) 
         assert rig.child("secrets") is None
 
 
+async def test_a_hung_pod_that_is_to_restart_has_seconds_and_another_one_minutes(
+    tmp_path: Path,
+) -> None:
+    async with cluster_rig(tmp_path) as rig:
+        await rig.create()
+        await rig.until(runs, "Running")
+        rig.container().silent = True
+        await rig.until(lambda s: _condition(s, "ClientHealthy") != "Answering", "silence")
+        rig.pass_time(seconds=11)
+        await rig.annotate(restart_requested_at="now")
+        await rig.wait(lambda: _grace_of(rig), "the deletion")
+        assert await _grace_of(rig) == 10
+
+
 @pytest.mark.parametrize("policy", ["Wait", "Replace"])
 async def test_a_lost_node_never_gives_a_second_exam_client(tmp_path: Path, policy: str) -> None:
     async with cluster_rig(tmp_path) as rig:
@@ -174,3 +188,9 @@ async def test_a_cluster_without_the_chart_ends_the_operator_in_words(tmp_path: 
         assert isinstance(operator.failure, ExceptionGroup)
         assert operator.failure.subgroup(Refused) is not None
         assert "install the chart first" in str(operator.failure.exceptions[0])
+
+
+async def _grace_of(rig: ClusterRig) -> int | None:
+    """Of the pod's deletion; None while nobody asked for one."""
+    pod = rig.child("pods")
+    return None if pod is None else pod["metadata"].get("deletionGracePeriodSeconds")

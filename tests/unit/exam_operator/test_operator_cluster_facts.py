@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from exam_contract.control import Mode
 from exam_contract.delivery import ExamDeliveryStatus, Phase, PodStatus
+from exam_contract.delivery_rules import delete_allowed
 from exam_operator.core import commands as c
 from exam_operator.core import planning
 from exam_operator.core.announcements import announcements
@@ -139,12 +141,86 @@ def test_a_restart_in_place_is_counted_once() -> None:
 
 def test_one_that_lost_its_file_is_fenced() -> None:
     world, observed, _ = seen(Phase.RUNNING)
-    counts = observed.object.status.counts.model_copy(update={"started": 2})
-    status = observed.object.status.model_copy(update={"counts": counts})
-    anew = replace(observed, object=observed.object.model_copy(update={"status": status}))
+    anew = begun(observed, 2)
     put = [one for one in planning.plan(anew, world.now).commands if isinstance(one, c.PutDesired)]
     assert [one.desired.fenced for one in put] == [True]
     assert degraded(anew, world) == "StartedAnew"
+
+
+def begun(observed: Observed, attempts: int) -> Observed:
+    """As its status remembers."""
+    counts = observed.object.status.counts.model_copy(update={"started": attempts})
+    status = observed.object.status.model_copy(update={"counts": counts})
+    return replace(observed, object=observed.object.model_copy(update={"status": status}))
+
+
+def test_a_lost_file_does_not_make_forget_that_attempts_were_begun() -> None:
+    """Not after a change of phase, nor after half a minute: then a blank one would pass for whole,
+    and the object could be deleted like one that nobody ever sat."""
+    world, observed, _ = seen(Phase.RUNNING)
+    later = world.now + timedelta(minutes=5)
+    recovering = {"phase": Phase.RECOVERING, "resume_phase": Phase.RUNNING}
+    for change in ({}, recovering):
+        found = begun(observed, 2)
+        status = found.object.status.model_copy(update=change)
+        anew = replace(found, object=found.object.model_copy(update={"status": status}))
+        after = planning.plan(anew, later).status
+        assert after.counts.started == 2
+        stored = anew.object.model_copy(update={"status": after})
+        assert degraded(replace(anew, object=stored), world) == "StartedAnew"
+        assert not delete_allowed(stored, None)
+
+
+def test_one_that_erases_its_file_has_lost_nothing() -> None:
+    world, _, _ = seen(Phase.RUNNING, storage={"retention": "1h"})
+    world.edit(desiredState="Finalised")
+    world.until(Phase.VALIDATED)
+    observed = world.look()
+    assert observed is not None
+    assert observed.client is not None
+    erasing = observed.client.model_copy(update={"mode": Mode.ERASE})
+    found = begun(replace(observed, client=erasing), 2)
+    assert degraded(found, world) == "AllWell"
+    assert planning.plan(found, world.now).status.counts.started == 2
+
+
+def test_one_that_hangs_has_little_grace_when_a_restart_is_asked_for() -> None:
+    """It would use all of it, and people wait; one that answers has its time."""
+    world, _, _ = seen(Phase.RUNNING)
+    world.annotate(restart_requested_at="10:00")
+    for silent, hung in ((None, False), (5, False), (30, True)):
+        assert world.child is not None
+        since = None if silent is None else world.now - timedelta(seconds=silent)
+        world.child.silent_since = since
+        observed = world.look()
+        assert observed is not None
+        asked = [
+            one
+            for one in planning.plan(observed, world.now).commands
+            if isinstance(one, c.StopClient)
+        ]
+        assert asked == [c.StopClient("RestartRequested", hung=hung)]
+
+
+@pytest.mark.parametrize(
+    ("left", "silent", "hastened"),
+    [(90, 30, True), (90, 5, False), (90, None, False), (9, 30, False), (-60, 30, False)],
+)
+def test_one_that_is_to_end_and_hangs_gets_less_grace_once(
+    left: int, silent: int | None, hastened: bool
+) -> None:
+    world, observed, child = seen(Phase.RUNNING)
+    since = None if silent is None else world.now - timedelta(seconds=silent)
+    child = replace(
+        child,
+        stopping_since=world.now + timedelta(seconds=left),
+        unanswered_since=since,
+        live_probe_failed=silent is not None,
+    )
+    found = replace(observed, child=child, client=None if silent else observed.client)
+    plan = planning.plan(found, world.now)
+    asked = [one for one in plan.commands if isinstance(one, c.StopClient)]
+    assert asked == [c.StopClient("it hangs", hung=True)] * hastened
 
 
 @pytest.mark.parametrize(
