@@ -12,7 +12,7 @@ import pytest
 
 from exam_contract.delivery import ExamDelivery, Phase
 from examctl.demonstration.objects import utc_now
-from tests.support.cluster import exam_day, faults, node
+from tests.support.cluster import claims, exam_day, faults, node
 from tests.support.cluster.api import Api
 from tests.support.cluster.hall import Hall
 from tests.support.cluster.installation import Installation
@@ -52,6 +52,33 @@ def test_an_exam_outlives_the_deletion_of_its_claim(
     figures = day.assert_nothing_lost().figures
     told = "SIGKILL while the claim is being deleted"
     proof.scenarios.append(Scenario(told, name, 1, (round(seconds, 2),), "5"))
+    proof.sittings.append(Sitting.of(name, PARTICIPANTS, figures, PARTICIPANTS))
+
+
+def test_a_deleted_claim_is_made_anew_over_its_volume(
+    installed: Installation, api: Api, namespace: str, tmp_path: Path, proof: Proof
+) -> None:
+    """Claim and pod deleted: nothing is begun on a blank volume, and the mend is as documented."""
+    name = "claim-made-anew"
+    day = exam_day.begin(installed, namespace, tmp_path, name, participants=PARTICIPANTS)
+    delivery = day.delivery
+    with Hall(day) as hall:
+        hall.answers(ANSWERS)
+        api.delete("persistentvolumeclaims", delivery.children, namespace)
+        delivery.wait_condition("Degraded", reason="VolumeDeletionPending")
+        faults.delete_pod(delivery)
+        delivery.wait_phase(Phase.RECOVERING)
+        assert "make the claim anew" in _message(delivery.read())
+
+        began = time.monotonic()
+        claims.make_anew(api, namespace, delivery.children)
+        seconds = round(hall.first_accepted(began) - began, 2)
+        hall.answers(ANSWERS)
+        hall.finish()
+    delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
+    figures = day.assert_nothing_lost().figures
+    told = "claim and pod deleted, claim made anew; from then"
+    proof.scenarios.append(Scenario(told, name, 1, (seconds,)))
     proof.sittings.append(Sitting.of(name, PARTICIPANTS, figures, PARTICIPANTS))
 
 

@@ -103,16 +103,12 @@ def test_a_container_out_of_memory_is_back(hall: Hall, delivery: Delivery, proof
     assert found.status.restarts.last_reason == "OOMKilled"
 
 
-def test_a_process_that_hangs_is_ended_by_its_liveness_probe(
-    hall: Hall, delivery: Delivery, proof: Proof
-) -> None:
-    """Slow on purpose: a writer that waits for a slow disk is saving answers."""
-    uid = delivery.pod()["metadata"]["uid"]
-
+def test_a_process_that_hangs_is_replaced(hall: Hall, delivery: Delivery, proof: Proof) -> None:
+    """Slow on purpose: a writer that waits for a slow disk is saving answers. Its liveness probe
+    ends it, or the coordinator asks for a restart, whichever comes first."""
     seconds = _strike(hall, 1, lambda: faults.hang(delivery), within=HANG_SECONDS)
 
     _note(proof, "process stopped (SIGSTOP)", seconds, "")
-    assert delivery.pod()["metadata"]["uid"] == uid, "the kubelet ended it, nobody else"
     assert seconds[0] > 20, "nobody is ended on a guess"
 
 

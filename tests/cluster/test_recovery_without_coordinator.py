@@ -55,7 +55,10 @@ def test_an_exam_from_before_its_opening_to_after_its_close(
 
     figures = day.assert_nothing_lost().figures
     attempts = day.stored().tables["attempts"]
-    assert [row["status"] for row in attempts] == ["auto_submitted"] * PARTICIPANTS
+    # Who noticed first may have handed in what the clock had ended.
+    assert {row["status"] for row in attempts} <= {"auto_submitted", "submitted"}
+    assert len(attempts) == PARTICIPANTS
+    assert all(datetime.fromisoformat(row["ended_at"]) >= closes_at for row in attempts)
     assert all(row["final_score"] is not None for row in attempts)
     assert {datetime.fromisoformat(row["deadline"]) for row in attempts} == {closes_at}
     told = f"no coordinator, no PostgreSQL; {day.tally.device_changes} devices changed: cleaned up"
