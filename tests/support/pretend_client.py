@@ -13,6 +13,7 @@ import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from pydantic import BaseModel
@@ -99,7 +100,10 @@ class Process:
             self.exam.begin_attempt()
         while self.file.closed < wishes.submitted and self.file.open:
             self.exam.close_attempt()
-        self.exam.work(self._sign)
+        try:
+            self.exam.work(self._sign)
+        except URLError:  # the coordinator is away: it is tried again
+            self.exam.work(None)
         self._save()
 
     def _save(self) -> None:

@@ -1,9 +1,17 @@
 """The database fixture that other tests trust: fresh for each test, shared by all workers."""
 
+import socket
+import struct
+import time
+
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.support import postgres
+
+PROTOCOL = 196_608  # 3.0
+AUTHENTICATION_TIMEOUT_SECONDS = 60
 
 
 @pytest.mark.parametrize("turn", [1, 2])
@@ -23,6 +31,28 @@ def test_a_connection_left_open_does_not_keep_the_database(pg_server: str) -> No
 
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
         psycopg.connect(dsn)
+
+
+class GivenUp:
+    """A connection that stopped in the middle of signing in, and that only the collector finds."""
+
+    def __init__(self, dsn: str) -> None:
+        parts = conninfo_to_dict(dsn)
+        self.socket = socket.create_connection((str(parts["host"]), int(str(parts["port"]))))
+        said = f"user\0{parts['user']}\0database\0{parts['dbname']}\0\0".encode()
+        self.socket.sendall(struct.pack("!ii", len(said) + 8, PROTOCOL) + said)
+        assert self.socket.recv(1) == b"R", "asked who it is"
+        self.itself = self
+
+    def __del__(self) -> None:
+        self.socket.close()
+
+
+def test_a_sign_in_that_was_given_up_does_not_keep_the_database(pg_server: str) -> None:
+    with postgres.fresh_database(pg_server) as dsn:
+        GivenUp(dsn)
+        began = time.monotonic()
+    assert time.monotonic() - began < AUTHENTICATION_TIMEOUT_SECONDS / 2
 
 
 @pytest.mark.parametrize(
