@@ -20,6 +20,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from examctl import ports
 from examctl import postgres_binaries as binaries
 from examctl.postgres_errors import (
     PostgresDiskFullError,
@@ -30,9 +31,7 @@ from examctl.postmaster import (
     HOST,
     explain,
     find_postmaster,
-    free_port,
     is_running,
-    port_is_free,
     port_taken,
 )
 
@@ -317,15 +316,15 @@ class LocalPostgres:
 
     def _choose_port(self) -> int:
         if self._port is not None:
-            if not port_is_free(self._port):
+            if not ports.is_free(self._port):
                 raise port_taken(self._port)
             return self._port
         # The same port as last time, so that clients find the server again.
         with contextlib.suppress(OSError, ValueError):
             remembered = int(self._port_file.read_text())
-            if port_is_free(remembered):
+            if ports.is_free(remembered):
                 return remembered
-        return free_port()
+        return ports.free_ports(1)[0]
 
     def _drop_stale_locks(self) -> None:
         """Removes lock files whose pid is now another process's, or a zombie's.

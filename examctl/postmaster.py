@@ -4,7 +4,6 @@ PostgreSQL's own postmaster.pid, checked against the process that it names, is t
 running server: no crash of ours can leave a second truth.
 """
 
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,20 +78,3 @@ def port_taken(port: int) -> PostgresPortError:
         f"Port {port} on {HOST} is taken by another program. Name another port for PostgreSQL, or "
         "end that program."
     )
-
-
-def port_is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As PostgreSQL does: connections of a former server that linger do not count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from exam_operator.local.places import Place
+from examctl import ports
 from examctl.demonstration.objects import Objects
 from examctl.errors import ExamctlError, UnreachableError
 from examctl.machine.options import given_database_url
@@ -152,32 +152,18 @@ def _command(home: Path, usual_ports: bool) -> list[str]:
 
 
 def _ports(usual: bool) -> tuple[int, ...]:
-    if usual and all(_is_free(port) for port in USUAL_PORTS):
+    if usual and all(ports.is_free(port) for port in USUAL_PORTS):
         return USUAL_PORTS
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in USUAL_PORTS]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return tuple(int(one.getsockname()[1]) for one in sockets)
+    return ports.free_ports(len(USUAL_PORTS))
 
 
 def _client_ports() -> tuple[int, int]:
     """A few ports whose control ports are free as well."""
     for first in range(8235, 8980, 10):
         wanted = range(first, first + 10)
-        if all(_is_free(port) and _is_free(port + _CONTROL_OFFSET) for port in wanted):
+        if all(ports.is_free(port) and ports.is_free(port + _CONTROL_OFFSET) for port in wanted):
             return wanted[0], wanted[-1]
     raise ExamctlError("no ports from 8235 to 8999 are free", "end other exam-clients first")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def _wait_ready(home: Path, process: "subprocess.Popen[bytes]") -> Runtime:
