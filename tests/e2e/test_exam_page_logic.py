@@ -74,6 +74,10 @@ def test_the_wait_between_tries_grows_and_is_drawn_at_random(run: Run) -> None:
     assert run("api", "return m.backoff(9, () => 0)") == 0
 
 
+def test_whatever_the_server_decides_is_asked_for_every_two_seconds(run: Run) -> None:
+    assert run("session", "return m.HEARTBEAT_MS") <= 2000
+
+
 # Queue
 
 VAULT = """

@@ -14,7 +14,7 @@ import { linkOf, Sender, verdict } from "./sender.js";
 import { isAllSaved, mayGo, resumeAt, screenOf } from "./state.js";
 import { openVault } from "./vault.js";
 
-const HEARTBEAT_MS = 2000;
+export const HEARTBEAT_MS = 2000;
 const TYPING_MS = 600; // an edit is saved when typing rests this long,
 const TYPING_MOST_MS = 900; // and while it does not rest, at least this often
 const LOBBY_BEATS = 10; // how often the lobby learns of a moved window

@@ -93,7 +93,7 @@ class TestLive:
         shown.get_by_role("grid").focus()
         shown.keyboard.press("End")
         expect(shown.locator("#grid tr[data-active]")).to_have_attribute("aria-rowindex", "3001")
-        assert _milliseconds_per_jump(shown) < 50
+        assert _milliseconds_per_jump(shown) < 100  # drawing all rows takes several hundred
 
 
 class TestActions:
