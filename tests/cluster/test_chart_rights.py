@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.account_rights import EVERYWHERE, WITH_DELIVERIES, Right
 from tests.support.cluster import kubectl
 from tests.support.cluster.installation import (
     DELIVERY_NAMESPACES,
@@ -15,45 +16,6 @@ from tests.support.cluster.installation import (
 
 DELIVERIES = DELIVERY_NAMESPACES[0]
 Json = dict[str, Any]
-Right = tuple[str, str, str]
-"""Verb, resource with its group, and the one name it is limited to or nothing."""
-
-_CHANGED = ("create", "get", "list", "watch", "patch", "delete")
-EXAM = "exams.medxamion.io/examdeliveries"
-CANARY = "medxamion-operator-canary"
-EVERYWHERE: dict[str, set[Right]] = {
-    "operator": {
-        *(("get", "/nodes", ""), ("list", "/nodes", ""), ("watch", "/nodes", "")),
-        *(("get", "/namespaces", name) for name in DELIVERY_NAMESPACES),
-        *(("patch", "/namespaces", name) for name in DELIVERY_NAMESPACES),
-    },
-    "coordinator": {("create", "authentication.k8s.io/tokenreviews", "")},
-    "uninstall-guard": {("get", "/namespaces", name) for name in DELIVERY_NAMESPACES},
-    "exam-client": set(),
-}
-WITH_DELIVERIES: dict[str, set[Right]] = {
-    "operator": {
-        *((verb, EXAM, "") for verb in ("get", "list", "watch", "patch")),
-        ("update", f"{EXAM}/status", ""),
-        ("update", f"{EXAM}/finalizers", ""),
-        *((verb, "/pods", "") for verb in _CHANGED),
-        *((verb, "/persistentvolumeclaims", "") for verb in _CHANGED),
-        *((verb, "/services", "") for verb in _CHANGED),
-        *((verb, "/secrets", "") for verb in ("create", "get", "patch", "delete")),
-        *((verb, "networking.k8s.io/ingresses", "") for verb in _CHANGED),
-        *((verb, "gateway.networking.k8s.io/httproutes", "") for verb in _CHANGED),
-        *((verb, "cert-manager.io/certificates", "") for verb in _CHANGED),
-        *((verb, "policy/poddisruptionbudgets", "") for verb in ("create", "get", "patch")),
-        *((verb, "/events", "") for verb in ("create", "list")),
-        *((verb, "/configmaps", "") for verb in ("create", "list", "watch")),
-        *((verb, "/configmaps", CANARY) for verb in ("get", "patch")),
-    },
-    "coordinator": {
-        (verb, EXAM, "") for verb in ("create", "get", "list", "patch", "update", "delete")
-    },
-    "uninstall-guard": {("list", EXAM, ""), ("list", "/persistentvolumeclaims", "")},
-    "exam-client": set(),
-}
 ACCOUNTS = {
     "operator": f"{OPERATOR_NAMESPACE}:medxamion-operator",
     "coordinator": f"{NAMESPACE}:medxamion-coordinator",

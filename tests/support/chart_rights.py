@@ -1,4 +1,4 @@
-"""What the chart allows the operator, read from its templates: every test runs with no more."""
+"""What the chart allows, read from its templates: every test of the operator runs with no more."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tests.support.fake_kubernetes import Call
 from tests.support.fake_store import RESOURCES
 
 _TEMPLATES = Path(__file__).parents[2] / "charts" / "medxamion" / "templates"
-_VALUE = "a-value"
+VALUE = "a-value"
 _ROLE = "medxamion-operator"
 
 
@@ -29,12 +29,12 @@ class Right:
     own: bool
 
 
-def operator_rights() -> frozenset[Right]:
+def rights(role_name: str) -> frozenset[Right]:
     """Of the Role in delivery namespaces, the Role of its own, and the ClusterRole."""
     found: set[Right] = set()
-    for template in ("deliveries/rbac.yaml", "operator/rbac.yaml"):
+    for template in ("deliveries/rbac.yaml", "operator/rbac.yaml", "coordinator/rbac.yaml"):
         for role in _documents(_TEMPLATES / template):
-            if role["kind"] in ("Role", "ClusterRole") and role["metadata"]["name"] == _ROLE:
+            if role["kind"] in ("Role", "ClusterRole") and role["metadata"]["name"] == role_name:
                 own = template.startswith("operator/") and role["kind"] == "Role"
                 found |= {right for rule in role["rules"] for right in _rights(rule, own=own)}
     return frozenset(found)
@@ -49,7 +49,7 @@ def covers(right: Right, call: Call) -> bool:
     group = RESOURCES[call.plural].group
     if (right.verb, right.group, right.resource) != (call.verb, group, call.resource):
         return False
-    return not right.names or call.name in right.names or right.names == (_VALUE,)
+    return not right.names or call.name in right.names or right.names == (VALUE,)
 
 
 def _rights(rule: dict[str, Any], *, own: bool) -> set[Right]:
@@ -66,7 +66,7 @@ def _rights(rule: dict[str, Any], *, own: bool) -> set[Right]:
 def _documents(template: Path) -> list[dict[str, Any]]:
     """The template with a word in place of each value."""
     text = re.sub(r"^\s*\{\{-?.*\}\}\s*$", "", template.read_text("utf-8"), flags=re.MULTILINE)
-    return [one for one in yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", _VALUE, text)) if one]
+    return [one for one in yaml.safe_load_all(re.sub(r"\{\{.*?\}\}", VALUE, text)) if one]
 
 
-_RIGHTS = operator_rights()
+_RIGHTS = rights(_ROLE)
