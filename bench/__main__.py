@@ -72,7 +72,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--turns", type=int, default=3, help="turns of each load (default 3)")
     parser.add_argument("--kills", type=int, default=50, help="kills of `examctl up` (default 50)")
+    _add_sizes(parser)
     return parser
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Of the operator's load; what is promised is promised at these defaults."""
+    sizes = parser.add_argument_group("operator")
+    for name, default, words in (
+        ("burst", 500, "deliveries posted at once"),
+        ("live", 1500, "deliveries that run beside each other"),
+        ("rate", 50, "deliveries a second in the stream"),
+        ("stream-seconds", 60, "how long the stream lasts"),
+        ("steady-seconds", 60, "how long the live ones are watched"),
+    ):
+        sizes.add_argument(
+            f"--{name}", type=int, default=default, help=f"{words} (default {default})"
+        )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ class ApiServer:
     token: str
     kubeconfig: Path
     process: Process
+    store: Process
+
+    def cpu_seconds(self) -> float:
+        """Of API server and etcd together."""
+        return self.process.cpu_seconds() + self.store.cpu_seconds()
 
     def client(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.token}"}
@@ -52,7 +57,7 @@ def api_server(core: int) -> Iterator[ApiServer]:
             token = secrets.token_hex(16)
             server = start(_command(folder, port, etcd_port, token), core, folder / "apiserver.log")
             try:
-                yield _ready(folder, port, token, server)
+                yield _ready(folder, port, token, server, etcd)
             finally:
                 server.kill()
         finally:
@@ -75,11 +80,11 @@ def _command(folder: Path, port: int, etcd_port: int, token: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _ready(folder: Path, port: int, token: str, process: Process) -> ApiServer:
+def _ready(folder: Path, port: int, token: str, process: Process, store: Process) -> ApiServer:
     url = f"https://127.0.0.1:{port}"
     config = folder / "kubeconfig"
     config.write_text(yaml.safe_dump(_kubeconfig(url, token)))
-    found = ApiServer(url, token, config, process)
+    found = ApiServer(url, token, config, process, store)
     with found.client() as http:
         process.wait_until(lambda: _answers(http, "/readyz"), "the API server")
         crd = yaml.safe_load((ROOT / "crds" / "examdelivery.yaml").read_text())

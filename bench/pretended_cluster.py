@@ -10,6 +10,9 @@ import ipaddress
 import json
 import ssl
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,10 +27,11 @@ from cryptography.x509.oid import NameOID
 Json = dict[str, Any]
 CONTROL_PORT = 9235
 _ENROLLED = 100
+_KUBELETS = 8
 
 
 class PretendedCluster:
-    """``seen``: object name to the moment its pod appeared (``time.time``)."""
+    """``seen``: object name to the moment its pod appeared (``time.monotonic``)."""
 
     def __init__(self, http: aiohttp.ClientSession, namespace: str, trust: Json) -> None:
         self._http, self._namespace, self._trust = http, namespace, trust
@@ -35,33 +39,54 @@ class PretendedCluster:
         self._uid_at: dict[str, str] = {}
         self._desired: dict[str, Json] = {}
         self._ids: dict[str, int] = {}
+        self._waiting: asyncio.Queue[tuple[str, str, Json]] = asyncio.Queue()
 
-    async def watch(self, plural: str) -> None:
-        """Run every pod, bind every claim, until cancelled."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run every pod and bind every claim until the block ends."""
+        async with asyncio.TaskGroup() as tasks:
+            work = [
+                tasks.create_task(self._watch("pods")),
+                tasks.create_task(self._watch("persistentvolumeclaims")),
+                *(tasks.create_task(self._patch_for_ever()) for _ in range(_KUBELETS)),
+            ]
+            try:
+                yield
+            finally:
+                for one in work:
+                    one.cancel()
+
+    async def _watch(self, plural: str) -> None:
         path = f"/api/v1/namespaces/{self._namespace}/{plural}"
         timeout = aiohttp.ClientTimeout(total=None)
+        version = "0"
         while True:
-            async with self._http.get(path, params={"watch": "1"}, timeout=timeout) as stream:
+            wanted = {"watch": "1", "resourceVersion": version}
+            async with self._http.get(path, params=wanted, timeout=timeout) as stream:
                 async for line in stream.content:
                     event = json.loads(line)
+                    version = event["object"]["metadata"]["resourceVersion"]
                     if event["type"] == "ADDED":
-                        await self._take(plural, event["object"])
+                        self._take(plural, event["object"])
 
-    async def _take(self, plural: str, found: Json) -> None:
+    def _take(self, plural: str, found: Json) -> None:
+        """Nothing is awaited here: the moment in which a pod is seen is a figure."""
         meta = found["metadata"]
         if plural == "persistentvolumeclaims":
-            await self._patch(plural, meta["name"], {"status": {"phase": "Bound"}})
+            self._waiting.put_nowait((plural, meta["name"], {"status": {"phase": "Bound"}}))
             return
-        self.seen.setdefault(meta["annotations"]["medxamion.io/object"], time.time())
+        self.seen.setdefault(meta["annotations"]["medxamion.io/object"], time.monotonic())
         address = str(ipaddress.ip_address("127.1.0.0") + len(self._uid_at) + 1)
         self._uid_at[address] = meta["labels"]["medxamion.io/delivery"]
-        await self._patch(plural, meta["name"], {"status": _running(address)})
+        self._waiting.put_nowait((plural, meta["name"], {"status": _running(address)}))
 
-    async def _patch(self, plural: str, name: str, change: Json) -> None:
-        path = f"/api/v1/namespaces/{self._namespace}/{plural}/{name}/status"
+    async def _patch_for_ever(self) -> None:
         headers = {"Content-Type": "application/merge-patch+json"}
-        async with self._http.patch(path, json=change, headers=headers) as reply:
-            await reply.read()
+        while True:
+            plural, name, change = await self._waiting.get()
+            path = f"/api/v1/namespaces/{self._namespace}/{plural}/{name}/status"
+            async with self._http.patch(path, json=change, headers=headers) as reply:
+                await reply.read()
 
     def exam_clients(self) -> web.Application:
         """The control port of all of them."""
@@ -96,13 +121,19 @@ class PretendedCluster:
         return self._uid_at[request.transport.get_extra_info("sockname")[0]]
 
 
-async def serve(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None) -> int:
-    """Start, and return the port."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    port: int
+    close: Callable[[], Awaitable[None]]
+
+
+async def serve(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None) -> Served:
+    """Start it; port 0 takes a free one."""
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=75)
     await runner.setup()
     site = web.TCPSite(runner, host, port, ssl_context=tls, backlog=2048)
     await site.start()
-    return int(runner.addresses[0][1])
+    return Served(int(runner.addresses[0][1]), runner.cleanup)
 
 
 def authority(folder: Path, namespace: str) -> ssl.SSLContext:
@@ -182,13 +213,3 @@ def _client_status(uid: str, desired: Json | None) -> Json:
 
 async def _ok(request: web.Request) -> web.Response:
     return web.Response()
-
-
-async def until(holds: Any, seconds: float, what: str) -> float:
-    """Seconds until it held."""
-    began = time.monotonic()
-    while not holds():
-        if time.monotonic() - began > seconds:
-            raise TimeoutError(f"{what} took more than {seconds:.0f} s")
-        await asyncio.sleep(0.1)
-    return time.monotonic() - began
