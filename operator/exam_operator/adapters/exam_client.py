@@ -3,8 +3,6 @@
 Loopback or pod network; every call has a short deadline, since a recovery may be waiting behind it.
 """
 
-import ssl
-
 import httpx
 from pydantic import ValidationError
 
@@ -74,10 +72,10 @@ class ControlPort:
         return reply.is_success
 
 
-def new_http(verify: ssl.SSLContext | bool = True) -> httpx.AsyncClient:
+def new_http(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
     """A client that ignores proxy settings: everything it calls is on this machine or network."""
     limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
-    return httpx.AsyncClient(verify=verify, trust_env=False, limits=limits, timeout=_TIMEOUT)
+    return httpx.AsyncClient(transport=transport, trust_env=False, limits=limits, timeout=_TIMEOUT)
 
 
 def _named(server_name: str | None) -> dict[str, str]:

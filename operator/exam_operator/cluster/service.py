@@ -7,12 +7,10 @@ had been. Exams need none of this.
 import asyncio
 import contextlib
 import os
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +25,7 @@ from exam_operator.adapters.coordinator import CoordinatorPort, Registrar
 from exam_operator.adapters.exam_client import ControlPort, new_http
 from exam_operator.adapters.metrics import OperatorMetrics
 from exam_operator.adapters.reconciling import Reconciler
+from exam_operator.adapters.trusting import Trusting
 from exam_operator.cluster import doors, handlers
 from exam_operator.cluster.api import ClusterApi, Kind, connect
 from exam_operator.cluster.canary import Canary
@@ -42,7 +41,6 @@ from exam_operator.errors import EdgeError, Refused
 from exam_operator.settings import ClusterSettings
 
 log = structlog.get_logger(__name__)
-_TRUST_EVERY_SECONDS = 10.0
 _TIDY_FIRST_SECONDS = 15.0
 _TIDY_EVERY_SECONDS = 300.0
 _ASK_AGAIN_SECONDS = 2.0
@@ -65,7 +63,7 @@ class ClusterOperator:
     canary: Canary
     holding: Holding
     feed: Feed
-    trust: "Trusting"
+    trust: Trusting
 
     async def run(self, stop: asyncio.Event | None = None) -> None:
         """Work until kopf is told to stop: by SIGTERM, SIGINT, or ``stop``."""
@@ -147,32 +145,6 @@ class ClusterOperator:
         )
 
 
-class Trusting:
-    """Authorities that count, read again when the file changes; connections go on meanwhile."""
-
-    def __init__(self, ca_file: Path | None) -> None:
-        self.context = ssl.create_default_context()
-        self._ca_file, self._loaded = ca_file, b""
-        self._load()
-
-    async def run(self) -> None:
-        """Look at the file until cancelled."""
-        while True:
-            await asyncio.sleep(_TRUST_EVERY_SECONDS)
-            self._load()
-
-    def _load(self) -> None:
-        if self._ca_file is None:
-            return
-        try:
-            found = self._ca_file.read_bytes()
-            if found != self._loaded:
-                self.context.load_verify_locations(cadata=found.decode("ascii"))
-                self._loaded = found
-        except (OSError, ssl.SSLError, UnicodeDecodeError) as error:
-            log.error("trust.unreadable", file=str(self._ca_file), reason=str(error))
-
-
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -184,7 +156,7 @@ async def cluster_operator(
     """The operator of a cluster, not yet running. Raises EdgeError in words."""
     trust = Trusting(settings.coordinator_ca_file)
     client = await connect(kubeconfig(settings))
-    async with client, new_http(trust.context) as http:
+    async with client, new_http(trust) as http:
         yield wire(settings, client, http, trust, now, pace)
 
 

@@ -132,6 +132,9 @@ async def test_exam_clients_are_verified_against_their_ca_also_after_its_change(
             await clients.probe(url)
         trusted.write_bytes(old.pem + new.pem)
         await clients.probe(url)
+        trusted.write_bytes(old.pem)
+        with pytest.raises(ClientUnreachable, match="certificate"):
+            await clients.probe(url)
 
 
 async def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
