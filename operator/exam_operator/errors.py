@@ -3,6 +3,7 @@
 OperatorError
 ├── EdgeError: an edge could not look or obey just now; tried again with back-off
 │   ├── Stale: the object changed meanwhile; look again at once
+│   ├── Busy: the platform is overloaded and says how long it wants to be left alone
 │   ├── AlreadyThere: an object of that name exists
 │   ├── Refused: the platform said no, in words that a person can act on
 │   └── SecondClient: another exam-client may still be alive; nothing is started beside it
@@ -37,6 +38,14 @@ class EdgeError(OperatorError):
 
 class Stale(EdgeError):
     """The object changed meanwhile."""
+
+
+class Busy(EdgeError):
+    """The platform is overloaded; nothing is tried again before ``after_seconds`` are over."""
+
+    def __init__(self, after_seconds: float, message: str) -> None:
+        super().__init__(message)
+        self.after_seconds = after_seconds
 
 
 class AlreadyThere(EdgeError):

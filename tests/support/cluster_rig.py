@@ -178,7 +178,26 @@ class ClusterRig:
     async def is_erased(self) -> bool:
         return self.child("persistentvolumeclaims") is None and self.child("secrets") is None
 
+    async def looks(self, times: int) -> None:
+        """Until the operator has looked at the exam-client so often."""
+        container = self.container()
+        until = container.looks + times
+
+        async def looked() -> bool:
+            return container.looks >= until
+
+        await self.wait(looked, "looks of the operator")
+
     # what was asked of the API
+
+    def writes(self) -> list[Call]:
+        """Whatever changes objects, beside the canary and what is only told."""
+        reading, besides = ("get", "list", "watch"), ("configmaps", "events")
+        return [
+            one
+            for one in self.api.calls
+            if one.verb not in reading and one.plural not in besides and one.status < 300
+        ]
 
     def calls(self, verb: str, resource: str) -> list[Call]:
         return [one for one in self.api.calls if (one.verb, one.resource) == (verb, resource)]

@@ -7,6 +7,7 @@ dropped or falls silent, a history that is forgotten, or to be away altogether.
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from tests.support.fake_store import RESOURCES, Change, Refusal, Resource, Store
 
 Json = dict[str, Any]
 May = Callable[["Call"], bool]
+_BESIDES = ("configmaps", "events")
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -32,11 +34,15 @@ class Call:
     body: Json = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
     status: int = 0
+    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)
 class Fault:
-    """``lost``: it is done, and the reply never arrives. ``times``: how often."""
+    """``lost``: it is done, and the reply never arrives. ``times``: how often.
+
+    ``retry_after``: in seconds, with a 429.
+    """
 
     verb: str
     resource: str
@@ -45,6 +51,7 @@ class Fault:
     reason: str = "InternalError"
     times: int = 1
     lost: bool = False
+    retry_after: int = 0
 
 
 @dataclass(eq=False)
@@ -67,6 +74,8 @@ class FakeKubernetes:
         self.held: set[str] = set()
         self.missing: set[str] = set()
         self.away = False
+        self.turned_away = 0
+        self.changes_left: int | None = None
         self.port = 0
         self._streams: set[Stream] = set()
         store.on_change.append(self._wake)
@@ -103,6 +112,13 @@ class FakeKubernetes:
         self.away = True
         self.drop_watches()
 
+    def go_away_after(self, changes: int) -> None:
+        """The last of so many changes is made, and nobody hears of it: as if its caller had died.
+
+        What is only told (Events) or tried (the canary) does not count.
+        """
+        self.changes_left = changes
+
     def come_back(self) -> None:
         self.away = False
 
@@ -134,6 +150,7 @@ class FakeKubernetes:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self.away:
+            self.turned_away += 1
             return _hang_up(request)
         path = [part for part in request.path.split("/") if part]
         discovered = self._discovery(path)
@@ -153,20 +170,33 @@ class FakeKubernetes:
         fault = self._fault(call)
         if fault is not None and not fault.lost:
             call.status = fault.status
-            return _failure(Refusal(fault.status, fault.reason, fault.message))
+            refusal = Refusal(fault.status, fault.reason, fault.message)
+            return _failure(refusal, fault.retry_after)
         if self.may is not None and not self.may(call):
             call.status = 403
             said = f'{call.resource} "{call.name}" is forbidden: cannot {call.verb} {call.resource}'
             return _failure(Refusal(403, "Forbidden", said))
         if call.verb == "watch":
             return await self._watch(request, call)
+        before = self.store.version
         try:
             done = self._done(call, resource)
         except Refusal as refusal:
             call.status = refusal.status
             raise
+        if self.store.version != before and call.plural not in _BESIDES:
+            self._count_down()
         call.status = 201 if call.verb == "create" else 200
-        return _hang_up(request) if fault else web.json_response(done, status=call.status)
+        return (
+            _hang_up(request) if fault or self.away else web.json_response(done, status=call.status)
+        )
+
+    def _count_down(self) -> None:
+        if self.changes_left is not None:
+            self.changes_left -= 1
+            if self.changes_left == 0:
+                self.changes_left = None
+                self.go_away()
 
     def _done(self, call: Call, resource: Resource) -> Json:
         store, plural = self.store, call.plural
@@ -339,8 +369,8 @@ def _status(refusal: Refusal) -> Json:
     }
 
 
-def _failure(refusal: Refusal) -> web.Response:
-    headers = {"Retry-After": "0"} if refusal.status == 429 else None
+def _failure(refusal: Refusal, retry_after: int = 0) -> web.Response:
+    headers = {"Retry-After": str(retry_after)} if refusal.status == 429 else None
     return web.json_response(_status(refusal), status=refusal.status, headers=headers)
 
 

@@ -59,6 +59,8 @@ class Container:
     """It answers to nobody, as behind a broken network."""
     exit_code: int | None = None
     exit_reason: str = "Error"
+    looks: int = 0
+    """How often its status was asked for."""
     _runner: web.AppRunner | None = None
 
     @property
@@ -101,6 +103,7 @@ class Container:
     async def _status(self, request: web.Request) -> web.Response:
         self._may_break_off(request)
         self._check(request)
+        self.looks += 1
         status = self.exam.status(datetime.now(UTC))
         return web.json_response(status.model_dump(mode="json"))
 

@@ -18,7 +18,7 @@ from exam_operator.core import commands as c
 from exam_operator.core import pacing, planning
 from exam_operator.core.commands import Command
 from exam_operator.core.world import Key, Observed
-from exam_operator.errors import EdgeError, Refused, Stale
+from exam_operator.errors import Busy, EdgeError, Refused, Stale
 
 log = structlog.get_logger(__name__)
 _SWEEP_SECONDS = 60.0
@@ -60,12 +60,14 @@ class Reconciler:
         self._busy: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._stale: dict[Key, int] = {}
+        self._not_before: dict[Key, float] = {}
         self._wake = asyncio.Event()
 
     def enqueue(self, key: Key, after_seconds: float = 0.0) -> None:
-        """Look at this key no later than that."""
+        """Look at this key no later than that, unless the platform asked for a pause."""
         due = time.monotonic() + after_seconds
-        self._due[key] = min(due, self._due.get(key, due))
+        soonest = min(due, self._due.get(key, due))
+        self._due[key] = max(soonest, self._not_before.get(key, soonest))
         self._metrics.queue_depth.set(len(self._due))
         self._wake.set()
 
@@ -140,12 +142,15 @@ class Reconciler:
                     again = await self.reconcile(key)
             self._failures.pop(key, None)
             self._stale.pop(key, None)
+            self._not_before.pop(key, None)
             if again is not None:
                 self.enqueue(key, again)
         except Stale as error:
             self._again_at_once(key, str(error))
         except (EdgeError, TimeoutError) as error:
             log.warning("reconcile.failed", delivery=key.name, reason=str(error) or "timeout")
+            if isinstance(error, Busy):
+                self._not_before[key] = time.monotonic() + error.after_seconds
             self._again_later(key)
         except Exception:
             # The outermost guard of one delivery: the others go on, and so does this one later.

@@ -15,11 +15,12 @@ from kubernetes.aio import client, config
 
 from exam_contract.delivery import GROUP, PLURAL, VERSION
 from exam_operator.adapters.metrics import OperatorMetrics
-from exam_operator.errors import AlreadyThere, EdgeError, Refused, Stale
+from exam_operator.errors import AlreadyThere, Busy, EdgeError, Refused, Stale
 
 Json = dict[str, Any]
 _TIMEOUT_SECONDS = 15
 _PAGE = 500
+_LONGEST_PAUSE_SECONDS = 60.0
 _MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -43,8 +44,11 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """``retry_after``: seconds, where the API server asked to be left alone for so long."""
+
     status: int
     body: Json
+    retry_after: float | None = None
 
 
 class ClusterApi:
@@ -149,7 +153,7 @@ class ClusterApi:
             self._metrics.api_calls.labels(verb=verb, code="none").inc()
             raise EdgeError(f"the API server does not answer ({type(error).__name__})") from error
         self._metrics.api_calls.labels(verb=verb, code=str(response.status)).inc()
-        return Reply(response.status, _parsed(raw))
+        return Reply(response.status, _parsed(raw), _pause(response.headers.get("Retry-After")))
 
 
 async def connect(kubeconfig: str | None, context: str | None = None) -> client.ApiClient:
@@ -195,12 +199,21 @@ def _done(reply: Reply) -> Reply:
             raise Refused("Forbidden", f"{said}; see the operator's Role in the chart")
         case 400 | 422:
             raise Refused("RefusedByApi", said)
+        case 429 if reply.retry_after is not None:
+            raise Busy(reply.retry_after, f"the API server is overloaded: {said}")
         case _:
             raise EdgeError(f"the API server answered {reply.status}: {said}")
 
 
 def _message(reply: Reply) -> str:
     return str(reply.body.get("message") or reply.status)[:1000]
+
+
+def _pause(text: str | None) -> float | None:
+    """As the API server writes it, in whole seconds; None for anything else."""
+    if text is None or not text.isdecimal():
+        return None
+    return min(float(text), _LONGEST_PAUSE_SECONDS)
 
 
 def _parsed(raw: bytes) -> Json:
