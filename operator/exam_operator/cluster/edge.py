@@ -18,9 +18,9 @@ from exam_operator.cluster.memory import Known, Memory, key_of
 from exam_operator.cluster.reaching import Reaching, url_of_running
 from exam_operator.cluster.telling import Telling
 from exam_operator.core import commands as c
-from exam_operator.core import manifests, names, planning, recovery
+from exam_operator.core import manifests, names, planning, recovery, sightings
 from exam_operator.core.world import Key, Observed, Trouble
-from exam_operator.errors import AlreadyThere, ClientSilent, EdgeError, Refused, Stale
+from exam_operator.errors import AlreadyThere, Busy, ClientSilent, EdgeError, Refused, Stale
 
 Json = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -140,13 +140,22 @@ class ClusterEdge:
             made = await self._api.create(Kind.POD, stored.metadata.namespace, manifest)
         except AlreadyThere:
             known.pod.forget()
+            await self._check_whose(known, wanted.epoch)
             raise Stale("a pod of that name is there already") from None
-        except Refused:
+        except (Busy, Refused):
             known.unstarted = wanted.epoch
             raise
         known.silent_since, known.was_ready, known.unstarted = None, False, None
         self.looking.note_pod(known, made)
         log.info("client.started", delivery_uid=known.uid, epoch=wanted.epoch)
+
+    async def _check_whose(self, known: Known, epoch: int) -> None:
+        """Raises Refused where the place is held by a pod that is not the delivery's."""
+        name = names.child_name(known.uid)
+        found = await self._api.get(Kind.POD, known.stored.metadata.namespace, name)
+        if sightings.foreign(found, known.uid):
+            known.unstarted = epoch
+            raise Refused("NameTaken", sightings.name_taken("pod", name))
 
     async def _stop(self, known: Known, reason: str, *, hung: bool) -> None:
         pod = known.pod.found

@@ -47,7 +47,7 @@ class Holding:
         known.secret.see(found)
         known.secret_at = self._now()
         if found is not None:
-            _learn(known, sightings.decoded(found))
+            _learn(known, found)
         return found
 
     async def make_secret(self, known: Known, trust: TrustRoot, key_secret: str | None) -> None:
@@ -206,12 +206,20 @@ class Holding:
         return self._looks <= _LOOKS_A_SECOND
 
 
-def _learn(known: Known, data: dict[str, bytes]) -> None:
-    """The control key and the trust root stay known, even if the Secret is lost."""
+def _learn(known: Known, found: Json) -> None:
+    """The control key and the trust root stay known, even if the Secret is lost.
+
+    From somebody else's nothing is learned; from what belongs to the volume, anew.
+    """
+    data, wanted = sightings.decoded(found), sightings.digest_on(known.claim.found)
+    if wanted is None and sightings.foreign(found, known.uid):
+        return
+    whole = all(data.get(part) for part in sightings.SECRET_PARTS)
+    proven = whole and sightings.secret_digest(data) == wanted
     control = data.get("control.key", b"").strip()
-    if known.control_key is None and control.isascii() and control.isalnum():
+    if (proven or known.control_key is None) and control.isascii() and control.isalnum():
         known.control_key = control.decode()
-    if known.trust is None and data.get("trust.json"):
+    if (proven or known.trust is None) and data.get("trust.json"):
         with contextlib.suppress(ValidationError):  # that it was altered is told by its digest
             known.trust = TrustRoot.model_validate_json(data["trust.json"])
 

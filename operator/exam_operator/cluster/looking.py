@@ -63,7 +63,7 @@ class Looking:
             object=known.stored,
             child=child,
             client=client,
-            secret=sightings.secret(secret, _digest_on(known.claim.found)),
+            secret=sightings.secret(secret, sightings.digest_on(known.claim.found), known.uid),
             volume=volume,
             registered=self._registrar.registered(known.uid),
             receipt=check_receipt(shown, known.trust) if shown is not None else None,
@@ -75,7 +75,11 @@ class Looking:
         )
 
     def note_pod(self, known: Known, pod: Json | None) -> bool:
-        """Take over a pod, or that it is gone; says whether anything changed."""
+        """Take over a pod, or that it is gone; says whether anything changed.
+
+        One under the delivery's name that is somebody else's is not there: it only holds the place.
+        """
+        pod = None if sightings.foreign(pod, known.uid) else pod
         before = known.pod.found
         if not known.pod.see(pod):
             return False
@@ -196,12 +200,6 @@ def _is_over(known: Known) -> bool:
 
 def _told_at(event: Json) -> str:
     return str(event.get("lastTimestamp") or event.get("eventTime") or "")
-
-
-def _digest_on(claim: Json | None) -> str | None:
-    notes = (claim or {}).get("metadata", {}).get("annotations") or {}
-    digest: str | None = notes.get(names.SECRET_ANNOTATION)
-    return digest
 
 
 def _uid(pod: Json) -> str:

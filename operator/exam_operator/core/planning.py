@@ -129,8 +129,9 @@ def _ensure(observed: Observed, phase: Phase, now: datetime) -> tuple[c.Command,
     if absent and secret.problem is None and reply is not None:
         reference = spec.encryption.key_secret_ref
         made.append(c.EnsureSecret(reply.trust, reference.name if reference else None))
-    if observed.volume.state is VolumeState.ABSENT:
-        made.append(c.EnsureVolume(spec.storage.size))
+    has_keys = secret.state is SecretState.PRESENT or bool(made)
+    if observed.volume.state is VolumeState.ABSENT and has_keys:
+        made.append(c.EnsureVolume(spec.storage.size))  # it is marked with the keys it belongs to
     return tuple(made)
 
 

@@ -92,6 +92,24 @@ def child(pod: Json, around: Around) -> Child:
     )
 
 
+def foreign(found: Json | None, uid: str) -> bool:
+    """Whether it bears this delivery's name and is somebody else's: such is never adopted."""
+    if found is None:
+        return False
+    meta = found["metadata"]
+    marks = [(meta.get("labels") or {}).get(names.DELIVERY_LABEL)]
+    marks += [owner.get("uid") for owner in meta.get("ownerReferences") or []]
+    return uid not in marks
+
+
+def name_taken(kind: str, name: str) -> str:
+    """In words, what stands in the way and what a person can do."""
+    return (
+        f"the {kind} {name} is not this delivery's (label {names.DELIVERY_LABEL}), so it is neither"
+        " used nor touched; remove it"
+    )
+
+
 def is_running(pod: Json | None) -> bool:
     """Whether its container runs and has an address, so that it can be asked."""
     if pod is None:
@@ -140,7 +158,7 @@ def volume(claim: Json | None, stored: ExamDelivery, warning: str | None) -> Vol
     if claim is None:
         return Volume()
     meta, name = claim["metadata"], claim["metadata"]["name"]
-    if meta.get("labels", {}).get(names.DELIVERY_LABEL) != stored.metadata.uid:
+    if foreign(claim, stored.metadata.uid or ""):
         problem = (
             f"the volume claim {name} is not this delivery's (label {names.DELIVERY_LABEL});"
             " move its data away and delete it"
@@ -157,13 +175,19 @@ def volume(claim: Json | None, stored: ExamDelivery, warning: str | None) -> Vol
     return Volume(VolumeState.PRESENT, name, problem=pending)
 
 
-def secret(found: Json | None, wanted_digest: str | None) -> Secret:
-    """The delivery's keys, compared with the digest that stands on its volume."""
+def secret(found: Json | None, wanted_digest: str | None, uid: str) -> Secret:
+    """The delivery's keys, compared with the digest that stands on its volume.
+
+    What a person put back counts by that digest, whatever its labels; without a volume there is
+    none, and somebody else's keys are not taken.
+    """
     if found is None:
         return Secret()
     data = decoded(found)
     missing = [part for part in SECRET_PARTS if not data.get(part)]
     name = found["metadata"]["name"]
+    if wanted_digest is None and foreign(found, uid):
+        return Secret(SecretState.DAMAGED, problem=name_taken("Secret", name))
     if missing:
         return Secret(SecretState.DAMAGED, problem=f"Secret {name} has no {missing[0]}; restore it")
     if len(data["storage.key"]) != STORAGE_KEY_BYTES:
@@ -186,6 +210,13 @@ def secret_digest(data: Mapping[str, bytes]) -> str:
     for part in SECRET_PARTS:
         hashed.update(sha256(data[part]).digest())
     return f"sha256:{hashed.hexdigest()}"
+
+
+def digest_on(claim: Json | None) -> str | None:
+    """Of the keys that belong to the data on this claim, as it was marked when it was made."""
+    notes = (claim or {}).get("metadata", {}).get("annotations") or {}
+    digest: str | None = notes.get(names.SECRET_ANNOTATION)
+    return digest
 
 
 def decoded(found: Json) -> dict[str, bytes]:

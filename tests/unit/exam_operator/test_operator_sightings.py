@@ -137,7 +137,22 @@ def keys(**parts: bytes) -> Json:
     whole = {"storage.key": b"k" * 32, "control.key": b"c", "trust.json": b"{}"}
     whole |= {name.replace("_", "."): part for name, part in parts.items()}
     data = {name: base64.b64encode(part).decode() for name, part in whole.items() if part}
-    return {"metadata": {"name": "exam-x"}, "data": data}
+    labels = {names.DELIVERY_LABEL: deliveries.UID}
+    return {"metadata": {"name": "exam-x", "labels": labels}, "data": data}
+
+
+def keys_of(uid: str) -> Json:
+    found = keys()
+    found["metadata"]["labels"] = {names.DELIVERY_LABEL: uid}
+    return found
+
+
+def test_what_is_owned_by_the_delivery_is_no_stranger_whatever_its_labels() -> None:
+    bare = pod()
+    assert not sightings.foreign(None, deliveries.UID)
+    assert sightings.foreign(bare, deliveries.UID)
+    bare["metadata"]["ownerReferences"] = [{"uid": deliveries.UID}]
+    assert not sightings.foreign(bare, deliveries.UID)
 
 
 def test_keys_are_compared_with_the_digest_on_their_volume() -> None:
@@ -150,10 +165,13 @@ def test_keys_are_compared_with_the_digest_on_their_volume() -> None:
         (keys(storage_key=b"short"), None, SecretState.DAMAGED),
         (keys(control_key=b"other"), digest, SecretState.DAMAGED),
         (leaving(keys()), digest, SecretState.PRESENT),
+        (keys_of("other"), None, SecretState.DAMAGED),
+        (keys_of("other"), digest, SecretState.PRESENT),
     ]
     for found, wanted, state in cases:
-        assert sightings.secret(found, wanted).state is state
-    assert "being deleted" in str(sightings.secret(leaving(keys()), digest).problem)
+        assert sightings.secret(found, wanted, deliveries.UID).state is state
+    told = sightings.secret(leaving(keys()), digest, deliveries.UID).problem
+    assert "being deleted" in str(told)
     assert sightings.decoded({"data": {"a": "no base64!"}}) == {}
 
 
