@@ -64,7 +64,7 @@ class SimulatedRig:
         self.world.coordinator_up = up
 
     async def restart_operator(self) -> None:
-        self.world.registered = type(self.world.registered)()
+        self.world.forget()
         self.world.turn()
 
     async def exam_client(self) -> str | None:

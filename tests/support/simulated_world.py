@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from exam_contract.delivery import (
+    DISCARD_ANNOTATION,
+    END_PHASES,
     EndpointStatus,
     ExamDelivery,
     ExamDeliveryStatus,
@@ -88,15 +90,21 @@ class SimulatedWorld:
 
     # a turn of the loop without a loop
 
-    def turn(self) -> float:
-        """Look, plan, obey; returns when to look again."""
+    def turn(self, dies_after: int | None = None) -> float:
+        """Look, plan, obey; returns when to look again. ``dies_after``: so many commands."""
         observed = self.look()
         if observed is None:
             return 60.0
         plan = planning.plan(observed, self.now)
-        for command in plan.commands:
+        for command in plan.commands[:dies_after]:
             self.obey(command)
+        if dies_after is not None:
+            self.forget()
         return plan.requeue_seconds
+
+    def forget(self) -> None:
+        """The operator is restarted: all that was only in its memory is gone."""
+        self.registered = Registered()
 
     def settle(self, seconds: float = 30.0) -> None:
         """Let the clock run, with a turn whenever the plan asks for one."""
@@ -121,6 +129,19 @@ class SimulatedWorld:
         if self.child is not None:
             self._end(reason)
 
+    def hang(self, *, silent: bool) -> None:
+        """It answers nobody, or does so again."""
+        if self.child is not None:
+            self.child.silent_since = self.now if silent else None
+
+    def exam(self) -> PretendExam | None:
+        """The exam-client that really runs, whoever knows of it."""
+        return None if self.child is None else self.child.exam
+
+    def nothing_stands(self) -> bool:
+        """Whether a successor has its place free."""
+        return self.child is None
+
     def edit(self, **spec: object) -> None:
         assert self.stored is not None
         self.stored = deliveries.with_spec(self.stored, **spec)
@@ -141,9 +162,8 @@ class SimulatedWorld:
     def look(self) -> Observed | None:
         if self.stored is None:
             return None
-        child = self.child
-        answers = child is not None and child.silent_since is None
-        client = child.exam.status(self.now) if child is not None and answers else None
+        exam = self._answering()
+        client = None if exam is None else exam.status(self.now)
         shown = client.transfer.receipt if client is not None else None
         return Observed(
             object=self.stored,
@@ -172,12 +192,17 @@ class SimulatedWorld:
                 assert self.file is None, "a blank volume in place of data"
                 self.volume = True
             case c.ReleaseObject():
-                assert not any((self.secret, self.volume, self.child)), "something is left behind"
+                left = (self.secret, self.volume, self.exam())
+                assert not any(left), "something is left behind"
                 self.stored = None
             case c.DeleteSecret() | c.DeleteVolume():
                 self._destroy(command)
             case _:
                 self._tell_child(command)
+
+    def _answering(self) -> PretendExam | None:
+        child = self.child
+        return None if child is None or child.silent_since is not None else child.exam
 
     def _tell_child(self, command: c.Command) -> None:
         if isinstance(command, c.StartClient):
@@ -199,6 +224,8 @@ class SimulatedWorld:
     def _write(self, status: ExamDeliveryStatus) -> None:
         assert self.stored is not None
         assert status.epoch >= self.stored.status.epoch, "the epoch went back"
+        if status.phase in END_PHASES and self.stored.status.phase not in END_PHASES:
+            self._assert_may_end()
         self.stored = self.stored.model_copy(update={"status": status})
         if not self.phases or self.phases[-1] is not status.phase:
             self.phases.append(status.phase)
@@ -252,15 +279,24 @@ class SimulatedWorld:
 
     def _assert_may_destroy(self) -> None:
         assert self.stored is not None
-        assert self.child is None, "deleted under a running exam-client"
+        assert self.exam() is None, "deleted under a running exam-client"
         if data_validated(self.stored):
             return
         asked = self.stored.metadata.deletion_timestamp is not None
-        discard = self.stored.metadata.annotations.get(
-            "exams.medxamion.io/discard-untransferred-data"
-        )
         assert asked, "erased without a verified receipt"
+        discard = self.stored.metadata.annotations.get(DISCARD_ANNOTATION)
         assert delete_allowed(self.stored, discard), "erased without a verified receipt"
+
+    def _assert_may_end(self) -> None:
+        """With the coordinator's own receipt in the file, without an attempt, or given up."""
+        assert self.stored is not None
+        if self.stored.metadata.annotations.get(DISCARD_ANNOTATION) == self.stored.metadata.uid:
+            return
+        if self.file is None or not self.file.started:
+            assert not self.answers_lost, "the loss of answers was passed over"
+            return
+        assert self.file.receipt is not None, "ended without a receipt"
+        assert check_receipt(self.file.receipt, self.authority.trust).problem is None
 
     def _coordinator_answers(self) -> None:
         if not self.coordinator_up:
