@@ -51,7 +51,7 @@ test-cluster-recovery: $(READY) ## Running exams broken on a real cluster: kills
 	@scripts/test-cluster.sh -k test_recovery $(ARGS)
 
 test-cluster-full: $(READY) ## Recovery with the counts of a proof; writes docs/proof/recovery.*
-	@MEDXAMION_E2E_KILLS=20 MEDXAMION_E2E_POD_DELETES=5 MEDXAMION_E2E_OPERATOR_RESTARTS=50 \
+	@MEDXAMION_E2E_KILLS=20 MEDXAMION_E2E_POD_DELETES=5 MEDXAMION_E2E_OPERATOR_RESTARTS=50 MEDXAMION_E2E_TRANSFER_STATES=all \
 		MEDXAMION_PROOF=docs/proof scripts/test-cluster.sh -k test_recovery $(ARGS)
 
 demo-cluster: $(READY) ## The demo on a real cluster, a pod deleted in the middle (ARGS=--exit)

@@ -17,5 +17,10 @@ def operator_restarts() -> int:
     return _count("MEDXAMION_E2E_OPERATOR_RESTARTS", 5)
 
 
+def every_transfer_state() -> bool:
+    """Whether a transfer is interrupted in all of its states, and not in two."""
+    return bool(os.environ.get("MEDXAMION_E2E_TRANSFER_STATES"))
+
+
 def _count(name: str, few: int) -> int:
     return int(os.environ.get(name) or few)
