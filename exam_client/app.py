@@ -21,7 +21,7 @@ from exam_client.api.gateway import Gateway
 from exam_client.api.receiving import Server, TimedProtocol
 from exam_client.core import commands, records
 from exam_client.core.state import State
-from exam_client.errors import StorageFull
+from exam_client.errors import Refusal, StorageFull, VolumeRefused
 from exam_client.services import assigning, certificates, erasing, quiescing, status, ticking
 from exam_client.services.certificates import Certificates
 from exam_client.services.clock import Clock
@@ -215,7 +215,10 @@ async def _start_writing(delivery: Delivery, parts: Open) -> None:
     """Before anybody is served: recovery and its outage credit are durable."""
     parts.writer.start()
     if parts.writer.journal.recovered:
-        await parts.writer.submit(commands.Recovered())
+        try:
+            await parts.writer.submit(commands.Recovered())
+        except Refusal as refusal:
+            raise VolumeRefused(f"nothing can be written to the volume: {refusal}") from None
 
 
 async def _run_all(parts: _Parts) -> int:

@@ -24,8 +24,9 @@ from exam_contract.problems import ProblemCode
 
 MAX_BATCH = 256
 MAX_WAITING = 8192
-_WHEN_FULL = (
-    commands.Tick
+_ALWAYS = (
+    commands.Recovered
+    | commands.Tick
     | commands.NoteStorage
     | commands.NoteAudit
     | commands.SetDesired
@@ -34,7 +35,8 @@ _WHEN_FULL = (
     | commands.RollBack
     | commands.SetTransfer
 )
-"""What still runs on the ballast's space when the volume is full."""
+"""What still runs on the ballast's space when the volume is full, and behind a fence: whoever may
+take no answer has to come back from a crash all the same, to show and hand over what it holds."""
 
 log = structlog.get_logger("exam_client.writer")
 
@@ -221,9 +223,9 @@ class Writer:
     def _decide_one(self, draft: Draft, command: Command, broken: bool) -> Any:
         if broken:
             raise Refusal(ProblemCode.INTERNAL, "this request could not be decided")
-        if self.full and not isinstance(command, _WHEN_FULL):
+        if self.full and not isinstance(command, _ALWAYS):
             raise _full_refusal()
-        if draft.whole.fenced and not isinstance(command, _WHEN_FULL):
+        if draft.whole.fenced and not isinstance(command, _ALWAYS):
             raise fenced_refusal()
         return decide(draft, command)
 

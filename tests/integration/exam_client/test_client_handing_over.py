@@ -177,6 +177,10 @@ def test_a_fenced_exam_client_acknowledges_nothing(make_rig: MakeRig) -> None:
     refused = sitter.answer(1, "C")
     assert (refused.status_code, refused.json()["code"]) == (409, "fenced")
     assert loopback.get(f"{rig.client.control_url}/healthz/ready").status_code == 503
+    rig.client.kill()
+    rig.client.start()  # the fence outlives a crash, and keeps nobody from coming back
+    assert sitter.answer(1, "C").json()["code"] == "fenced"
+    assert sitter.get("/exam/progress").json()["answers"]["1"]["answer"] == "A"
     rig.client.desire(Mode.RUN, rig.bundle)
     assert sitter.answer(1, "C").status_code == 200
 

@@ -73,6 +73,11 @@ def test_a_full_volume_turns_read_only_and_resumes(small_volume: Path) -> None:
         assert kept["answer"] == "A"
         assert not (small_volume / "ballast").exists()
         until(lambda: _changed(rig, "storage_full"), what="the alarm's event")
+        rig.client.kill()
+        rig.client.start()  # also its successor shows what it holds, and takes nothing
+        assert rig.client.status().storage.state == "full"
+        assert sitter.get("/exam/progress").json()["answers"]["1"]["answer"] == "A"
+        assert sitter.answer(2, "A").status_code == 507
         filler.unlink()
         until(lambda: sitter.answer(2, "A").status_code == 200, what="answers to be taken again")
         assert rig.client.status().storage.state == "ok"
