@@ -8,7 +8,7 @@ ARGS ?=
 # compiled anew comes back seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo demo-samples demo-cluster test check bench bench-cluster coverage cluster-up cluster-down test-cluster test-cluster-recovery test-cluster-full lock format clean
+.PHONY: help demo demo-samples demo-cluster test check bench bench-cluster coverage cluster-up cluster-down test-cluster test-cluster-full lock format clean
 
 help: ## List the targets
 	@echo 'MedXamion: make TARGET [ARGS="..."]'
@@ -45,10 +45,7 @@ cluster-down: ## Take away what cluster-up made
 	@scripts/cluster.sh down
 
 test-cluster: $(READY) ## The tests that need a real cluster (ARGS go to pytest)
-	@scripts/test-cluster.sh --ignore-glob '*/test_recovery_*' $(ARGS)
-
-test-cluster-recovery: $(READY) ## Running exams broken on a real cluster: kills, outages, lost volumes and nodes
-	@scripts/test-cluster.sh -k test_recovery $(ARGS)
+	@scripts/test-cluster.sh $(ARGS)
 
 test-cluster-full: $(READY) ## Recovery with the counts of a proof; writes docs/proof/recovery.*
 	@MEDXAMION_E2E_KILLS=20 MEDXAMION_E2E_POD_DELETES=5 MEDXAMION_E2E_OPERATOR_RESTARTS=50 MEDXAMION_E2E_TRANSFER_STATES=all \
