@@ -68,6 +68,8 @@ class ClusterSettings(BaseSettings):
     cert_manager_issuer: str | None = None
     public_host: str | None = None
     ingress_class: str | None = None
+    ingress_annotations: dict[str, str] = Field(default_factory=dict)
+    service_annotations: dict[str, str] = Field(default_factory=dict)
     gateway: str | None = None
     own_namespace: str = "medxamion-operator"
     host: str = "0.0.0.0"  # noqa: S104  probes and Prometheus come from outside the pod

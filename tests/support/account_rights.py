@@ -14,6 +14,7 @@ _WAY_IN = ("create", "get", "patch", "delete")
 """Deleted by the operator itself when an edit asks for another way; else by the owner's end."""
 EXAM = "exams.medxamion.io/examdeliveries"
 CANARY = "medxamion-operator-canary"
+AUTHORITIES = "medxamion-deliveries-ca"
 EVERYWHERE: dict[str, set[Right]] = {
     "operator": {
         *(("get", "/nodes", ""), ("list", "/nodes", "")),
@@ -34,11 +35,13 @@ WITH_DELIVERIES: dict[str, set[Right]] = {
         *((verb, "/secrets", "") for verb in ("create", "get", "patch", "delete")),
         *((verb, "networking.k8s.io/ingresses", "") for verb in _WAY_IN),
         *((verb, "gateway.networking.k8s.io/httproutes", "") for verb in _WAY_IN),
+        *((verb, "gateway.networking.k8s.io/backendtlspolicies", "") for verb in _WAY_IN),
         *((verb, "cert-manager.io/certificates", "") for verb in ("create", "get", "patch")),
         ("create", "policy/poddisruptionbudgets", ""),
         *((verb, "/events", "") for verb in ("create", "list")),
         *((verb, "/configmaps", "") for verb in ("create", "list", "watch")),
         ("patch", "/configmaps", CANARY),
+        *((verb, "/configmaps", AUTHORITIES) for verb in ("get", "patch")),
     },
     "coordinator": {(verb, EXAM, "") for verb in ("create", "get", "update", "delete")},
     "uninstall-guard": {("list", EXAM, ""), ("list", "/persistentvolumeclaims", "")},

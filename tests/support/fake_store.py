@@ -45,6 +45,7 @@ RESOURCES = {
         Resource("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget"),
         Resource("networking.k8s.io/v1", "ingresses", "Ingress"),
         Resource("gateway.networking.k8s.io/v1", "httproutes", "HTTPRoute"),
+        Resource("gateway.networking.k8s.io/v1", "backendtlspolicies", "BackendTLSPolicy"),
         Resource("cert-manager.io/v1", "certificates", "Certificate"),
         Resource(
             "apiextensions.k8s.io/v1",

@@ -38,8 +38,15 @@ class Kind(Enum):
     NAMESPACE = ("api/v1", "namespaces")
     INGRESS = ("apis/networking.k8s.io/v1", "ingresses")
     HTTP_ROUTE = ("apis/gateway.networking.k8s.io/v1", "httproutes")
+    BACKEND_TLS = ("apis/gateway.networking.k8s.io/v1", "backendtlspolicies")
+    BACKEND_TLS_BEFORE = ("apis/gateway.networking.k8s.io/v1alpha3", "backendtlspolicies")
+    """Until Gateway API 1.4."""
     CERTIFICATE = ("apis/cert-manager.io/v1", "certificates")
     DISRUPTION_BUDGET = ("apis/policy/v1", "poddisruptionbudgets")
+
+    @property
+    def version(self) -> str:
+        return self.value[0].rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,14 @@ class ClusterApi:
             plural = kind.value[1]
             raise Refused("KindMissing", f"this cluster knows no {plural}; install the chart first")
         _done(reply)
+
+    async def serves(self, kind: Kind) -> bool:
+        """Whether the cluster has the kind in that version; anybody may ask. Raises EdgeError."""
+        base, plural = kind.value
+        reply = await self._call("GET", f"/{base}", verb="discover")
+        if reply.status == 404:
+            return False
+        return any(one.get("name") == plural for one in _done(reply).body.get("resources") or [])
 
     async def create(self, kind: Kind, namespace: str, manifest: Json) -> Json:
         """Raises AlreadyThere, Refused, EdgeError."""

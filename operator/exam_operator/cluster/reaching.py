@@ -12,7 +12,9 @@ from typing import Any
 from exam_contract.delivery import EndpointStatus, ExamDelivery
 from exam_operator.adapters import certificates
 from exam_operator.adapters.certificates import Authority
+from exam_operator.cluster import backend_tls
 from exam_operator.cluster.api import ClusterApi, Kind
+from exam_operator.cluster.backend_tls import BackendTls
 from exam_operator.cluster.memory import Known
 from exam_operator.core import access, names, sightings
 from exam_operator.core.manifests import CONTROL_PORT, PUBLIC_PORT, Platform
@@ -36,11 +38,12 @@ class Reaching:
         api: ClusterApi,
         platform: Platform,
         authority: Authority | None,
+        backend_tls: BackendTls,
         public_host: str | None,
         now: Callable[[], datetime],
     ) -> None:
         self._api, self._platform, self._authority = api, platform, authority
-        self._public_host, self._now = public_host, now
+        self._backend_tls, self._public_host, self._now = backend_tls, public_host, now
         self._host_of_a_node: tuple[datetime, str] | None = None
 
     async def look(self, known: Known) -> Access:
@@ -48,7 +51,8 @@ class Reaching:
         if known.access_generation < 0 and known.stored.status.epoch == 0:
             return known.access  # nothing was made yet: there is nothing to look at
         generation, since = known.stored.metadata.generation, known.access_at
-        patience = _LOOK_EVERY if known.access.ready else _LOOK_AGAIN
+        settled = known.access.ready and known.access.trouble is None
+        patience = _LOOK_EVERY if settled else _LOOK_AGAIN
         fresh = since is not None and self._now() - since < patience
         if fresh and known.access_generation == generation:
             return known.access
@@ -63,8 +67,10 @@ class Reaching:
         """Make or mend all of it. Raises EdgeError."""
         known.access_at, known.access_generation = None, known.stored.metadata.generation
         stored, namespace = known.stored, known.stored.metadata.namespace
-        await self._clear_away(stored)
-        for kind, manifest in self._standing(stored, known.origin):
+        for kind, left in await self._left_over(stored):
+            name, uid = left["metadata"]["name"], left["metadata"]["uid"]
+            await self._api.delete(kind, namespace, name, uid)
+        for kind, manifest in await self._standing(stored, known.origin):
             await self._ensure_one(kind, namespace, manifest)
         known.origin = await self._origin(known)
         await self._ensure_certificate(known)
@@ -77,22 +83,31 @@ class Reaching:
         return EndpointStatus(internal=inside, public=known.origin, control=control)
 
     async def _look(self, known: Known) -> Access:
-        stored = known.stored
         known.origin = await self._origin(known)
-        for kind, manifest in self._standing(stored, known.origin):
-            found = await self._api.get(kind, stored.metadata.namespace, names.of(stored))
+        trouble: Trouble | None = None
+        for kind, manifest in await self._standing(known.stored, known.origin):
+            name = manifest["metadata"]["name"]
+            found = await self._api.get(kind, known.stored.metadata.namespace, name)
             if found is None or _asked(found) != _asked(manifest):
                 return Access(ready=False)
-        if known.origin is None:
-            return Access(ready=False)  # the Service has no port yet
+            trouble = trouble or sightings.attachment_trouble(found)
+        if known.origin is None or await self._left_over(known.stored):
+            return Access(ready=False)  # the Service has no port yet, or another way is open still
+        if known.stored.spec.access.type == "HTTPRoute" and await self._backend_tls.kind() is None:
+            trouble = backend_tls.UNSERVED
+        return await self._look_at_certificate(known, trouble)
+
+    async def _look_at_certificate(self, known: Known, trouble: Trouble | None) -> Access:
+        """``trouble``: what is told of a way that stands."""
         held = await self._held(known)
         expires = certificates.expires_at(held)
         if expires is None and self._authority is None:
-            return Access(ready=False, trouble=self._pending(stored))
+            return Access(ready=False, trouble=self._pending(known.stored))
         if expires is not None and expires <= self._now():
             message = f"the certificate ended at {expires:%Y-%m-%d %H:%M} UTC and was not renewed"
             return Access(ready=False, trouble=Trouble("CertificateExpired", message))
-        return Access(ready=self._authority is None or self._is_current(known, held))
+        ready = self._authority is None or self._is_current(known, held)
+        return Access(ready=ready, trouble=trouble)
 
     def _pending(self, stored: ExamDelivery) -> Trouble | None:
         """Told only when it takes longer than it should."""
@@ -106,13 +121,14 @@ class Reaching:
         trusted = self._authority.trusted() if self._authority else None
         return certificates.is_current(held, self._hosts(known), trusted, self._now())
 
-    def _standing(self, stored: ExamDelivery, origin: str | None) -> list[tuple[Kind, Json]]:
-        """Everything but the certificate's Secret."""
-        wanted = [(Kind.SERVICE, access.service(stored))]
+    async def _standing(self, stored: ExamDelivery, origin: str | None) -> list[tuple[Kind, Json]]:
+        """Everything but the certificate's Secret; what a route needs stands before it."""
+        wanted = [(Kind.SERVICE, access.service(stored, self._platform))]
         match stored.spec.access.type:
             case "Ingress":
                 wanted.append((Kind.INGRESS, access.ingress(stored, self._platform)))
             case "HTTPRoute":
+                wanted += await self._backend_tls.wanted(stored)
                 wanted.append((Kind.HTTP_ROUTE, access.http_route(stored, self._platform)))
             case "ClusterIP" | "NodePort":
                 pass
@@ -122,16 +138,16 @@ class Reaching:
             wanted.append((Kind.CERTIFICATE, access.certificate(stored, hosts, issuer)))
         return wanted
 
-    async def _clear_away(self, stored: ExamDelivery) -> None:
+    async def _left_over(self, stored: ExamDelivery) -> list[tuple[Kind, Json]]:
         """An edit may have asked for another way: the old one must not stay open."""
         if stored.metadata.generation <= 1:
-            return
+            return []
+        others = [kind for word, kind in _WAYS_IN.items() if word != stored.spec.access.type]
+        if Kind.HTTP_ROUTE in others:
+            others += [kind for kind in [await self._backend_tls.kind()] if kind is not None]
         namespace, name = stored.metadata.namespace, names.of(stored)
-        for word, kind in _WAYS_IN.items():
-            if stored.spec.access.type != word:
-                found = await self._api.get(kind, namespace, name)
-                if found is not None:
-                    await self._api.delete(kind, namespace, name, found["metadata"]["uid"])
+        looked = [(kind, await self._api.get(kind, namespace, name)) for kind in others]
+        return [(kind, found) for kind, found in looked if found is not None]
 
     async def _ensure_one(self, kind: Kind, namespace: str, manifest: Json) -> None:
         name = manifest["metadata"]["name"]
@@ -141,11 +157,11 @@ class Reaching:
         except AlreadyThere:
             found = await self._api.get(kind, namespace, name)
         if found is not None and _asked(found) != _asked(manifest):
-            spec = manifest["spec"]
+            asked = access.body(manifest)
             if kind is Kind.INGRESS:  # a merge keeps what is not named
-                spec = {"tls": None, **spec}
+                asked["spec"] = {"tls": None, **asked["spec"]}
             notes = {"annotations": manifest["metadata"]["annotations"]}
-            await self._api.merge(kind, namespace, name, {"metadata": notes, "spec": spec})
+            await self._api.merge(kind, namespace, name, {"metadata": notes, **asked})
 
     async def _ensure_certificate(self, known: Known) -> None:
         if self._authority is None:

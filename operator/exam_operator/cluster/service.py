@@ -28,6 +28,7 @@ from exam_operator.adapters.reconciling import Reconciler
 from exam_operator.adapters.trusting import Trusting
 from exam_operator.cluster import doors, handlers
 from exam_operator.cluster.api import ClusterApi, Kind, connect
+from exam_operator.cluster.backend_tls import BackendTls
 from exam_operator.cluster.canary import Canary
 from exam_operator.cluster.edge import ClusterEdge
 from exam_operator.cluster.feed import Feed
@@ -177,7 +178,8 @@ def wire(
     holding = Holding(api, memory, now)
     authority = Authority(settings.ca_dir) if settings.tls_issuer == "ca" else None
     known_platform = platform(settings)
-    reaching = Reaching(api, known_platform, authority, settings.public_host, now)
+    backend_tls = BackendTls(api, authority, settings.coordinator_ca_file, now)
+    reaching = Reaching(api, known_platform, authority, backend_tls, settings.public_host, now)
     edge = ClusterEdge(
         api, memory, ControlPort(http), registrar, holding, reaching, known_platform, now
     )
@@ -199,6 +201,8 @@ def platform(settings: ClusterSettings) -> Platform:
         service_account=settings.client_service_account,
         log_level=settings.client_log_level,
         ingress_class=settings.ingress_class,
+        ingress_annotations=settings.ingress_annotations,
+        service_annotations=settings.service_annotations,
         gateway=settings.gateway,
         cert_manager_issuer=settings.cert_manager_issuer,
     )

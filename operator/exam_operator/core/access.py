@@ -15,7 +15,7 @@ from exam_operator.core.manifests import PUBLIC_PORT, Platform
 Json = dict[str, Any]
 
 
-def service(stored: ExamDelivery) -> Json:
+def service(stored: ExamDelivery, platform: Platform) -> Json:
     """Reaches the pod even while it is not ready: participants are told so in words."""
     public: Json = {"name": "public", "port": PUBLIC_PORT, "targetPort": "public"}
     node_port = stored.spec.access.type == "NodePort"
@@ -27,9 +27,9 @@ def service(stored: ExamDelivery) -> Json:
         "selector": {names.DELIVERY_LABEL: stored.metadata.uid},
         "ports": [public],
     }
-    return _wanted(
-        {"apiVersion": "v1", "kind": "Service", "metadata": names.meta(stored), "spec": spec}
-    )
+    meta = names.meta(stored)
+    meta["annotations"] |= platform.service_annotations
+    return _wanted({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
 
 
 def ingress(stored: ExamDelivery, platform: Platform) -> Json:
@@ -55,6 +55,7 @@ def ingress(stored: ExamDelivery, platform: Platform) -> Json:
         "nginx.ingress.kubernetes.io/proxy-ssl-secret": (
             f"{stored.metadata.namespace}/{names.tls_name(stored.metadata.uid or '')}"
         ),
+        **platform.ingress_annotations,
     }
     return _wanted(
         {
@@ -82,6 +83,35 @@ def http_route(stored: ExamDelivery, platform: Platform) -> Json:
             "metadata": names.meta(stored),
             "spec": spec,
         }
+    )
+
+
+def backend_tls(stored: ExamDelivery, version: str) -> Json:
+    """Lets the Gateway speak https to the exam-client and verify it by its internal name."""
+    authorities = {"group": "", "kind": "ConfigMap", "name": names.AUTHORITIES}
+    meta = names.meta(stored)
+    spec = {
+        "targetRefs": [{"group": "", "kind": "Service", "name": names.of(stored)}],
+        "validation": {
+            "caCertificateRefs": [authorities],
+            "hostname": names.dns_name(stored.metadata.uid or "", stored.metadata.namespace),
+        },
+    }
+    return _wanted(
+        {
+            "apiVersion": f"gateway.networking.k8s.io/{version}",
+            "kind": "BackendTLSPolicy",
+            "metadata": meta,
+            "spec": spec,
+        }
+    )
+
+
+def authorities(namespace: str, bundle: str) -> Json:
+    """One per namespace; public, so it may stay when the last delivery is gone."""
+    meta = {**_shared_meta(names.AUTHORITIES, namespace), "annotations": {}}
+    return _wanted(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"ca.crt": bundle}}
     )
 
 
@@ -125,14 +155,7 @@ def disruption_budget(namespace: str) -> Json:
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": {
-            "name": names.DISRUPTION_BUDGET,
-            "namespace": namespace,
-            "labels": {
-                "app.kubernetes.io/part-of": "medxamion",
-                "app.kubernetes.io/managed-by": names.MANAGER,
-            },
-        },
+        "metadata": _shared_meta(names.DISRUPTION_BUDGET, namespace),
         "spec": {
             "maxUnavailable": 0,
             "selector": {"matchLabels": {names.PROTECTED_LABEL: "true"}},
@@ -156,7 +179,21 @@ def split_hosts(hosts: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...
     return tuple(host for host in hosts if host not in addresses), addresses
 
 
+def _shared_meta(name: str, namespace: str) -> Json:
+    """Of what all deliveries of a namespace have together."""
+    labels = {
+        "app.kubernetes.io/part-of": "medxamion",
+        "app.kubernetes.io/managed-by": names.MANAGER,
+    }
+    return {"name": name, "namespace": namespace, "labels": labels}
+
+
+def body(manifest: Json) -> Json:
+    """The part of it that says what is asked for."""
+    return {part: manifest[part] for part in ("spec", "data") if part in manifest}
+
+
 def _wanted(manifest: Json) -> Json:
-    asked = digest({"spec": manifest["spec"], "notes": manifest["metadata"]["annotations"]})
+    asked = digest({**body(manifest), "notes": manifest["metadata"]["annotations"]})
     manifest["metadata"]["annotations"][names.WANTED_ANNOTATION] = asked
     return manifest

@@ -4,7 +4,7 @@ Pod, claim and keys are made once and never changed; the way to the pod is in ``
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from exam_contract.delivery import FINALIZER, ExamDelivery
@@ -33,6 +33,9 @@ class Platform:
     service_account: str = "exam-client"
     log_level: str = "info"
     ingress_class: str | None = None
+    ingress_annotations: Mapping[str, str] = field(default_factory=dict)
+    """Over those that ingress-nginx is given; other controllers have words of their own."""
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
     gateway: str | None = None
     """``namespace/name`` of the Gateway that HTTPRoutes attach to."""
     cert_manager_issuer: str | None = None

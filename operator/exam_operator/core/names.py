@@ -21,6 +21,8 @@ SECRET_ANNOTATION = "medxamion.io/secret-digest"
 WANTED_ANNOTATION = "medxamion.io/wanted"
 """On what may be changed in place: the digest of what it was last asked to be."""
 DISRUPTION_BUDGET = "medxamion-deliveries"
+AUTHORITIES = "medxamion-deliveries-ca"
+"""The ConfigMap of a namespace with the authorities that Gateways verify exam-clients against."""
 SELECTOR = f"app.kubernetes.io/managed-by={MANAGER}"
 
 

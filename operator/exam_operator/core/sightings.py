@@ -249,6 +249,19 @@ def node_trouble(node: Json | None) -> tuple[str | None, bool]:
     return None, False
 
 
+def attachment_trouble(found: Json) -> Trouble | None:
+    """What a Gateway's controller has against a route or a policy, in its own words."""
+    status = found.get("status") or {}
+    for place in (status.get("parents") or []) + (status.get("ancestors") or []):
+        for condition in place.get("conditions") or []:
+            refused = condition.get("type") in ("Accepted", "ResolvedRefs")
+            if refused and condition.get("status") == "False":
+                said = str(condition.get("message") or condition.get("reason") or "").rstrip(".")
+                message = f"the Gateway does not take {found.get('kind', 'the route')}: {said}"
+                return Trouble("RouteNotAccepted", f"{message}; see operator.gateway and its log")
+    return None
+
+
 def instant(text: str | None) -> datetime | None:
     """An API server's time."""
     return None if text is None else datetime.fromisoformat(text)

@@ -7,6 +7,7 @@ import pytest
 
 from exam_contract.delivery import FINALIZER, NAMESPACE_LABEL, ExamDeliveryStatus, Phase
 from exam_operator.errors import Refused
+from tests.support.certificate_folder import make_authority
 from tests.support.cluster_rig import NAMESPACE, ClusterRig, cluster_rig
 from tests.support.endings import sockets_left_behind
 from tests.support.fake_kubelet import NODE
@@ -173,6 +174,90 @@ async def test_the_way_that_an_edit_leaves_is_closed(tmp_path: Path) -> None:
             await rig.until(lambda s: "192.0.2.7" in str(s.endpoint.public), "a port")
         ).endpoint
         assert public.public == "https://192.0.2.7:30000"
+
+
+ROUTE = {"type": "HTTPRoute", "host": "exam.example.org"}
+
+
+async def test_a_gateway_is_told_to_speak_https_before_it_has_a_route(tmp_path: Path) -> None:
+    async with cluster_rig(tmp_path, gateway="gateways/public") as rig:
+        await rig.create(access=ROUTE)
+        status = await rig.until(runs, "Running")
+        assert (status.endpoint.public, degraded(status)) == ("https://exam.example.org", "")
+        policy = rig.child("backendtlspolicies")
+        bundle = rig.store.get("configmaps", NAMESPACE, "medxamion-deliveries-ca")
+        assert policy is not None
+        assert bundle["data"] == {"ca.crt": (tmp_path / "ca" / "ca.crt").read_text()}
+        made = [one.resource for one in rig.api.calls if one.verb == "create"]
+        assert made.index("backendtlspolicies") < made.index("httproutes")
+        make_authority(tmp_path / "ca")
+        rig.pass_time(minutes=6)
+
+        async def followed() -> bool:
+            found = rig.store.get("configmaps", NAMESPACE, "medxamion-deliveries-ca")
+            return bool(found["data"]["ca.crt"] == (tmp_path / "ca" / "ca.crt").read_text())
+
+        await rig.wait(followed, "the new authority in the Gateway's bundle")
+
+
+async def test_a_cluster_without_the_policy_is_told_and_what_comes_is_used(tmp_path: Path) -> None:
+    async with cluster_rig(tmp_path, gateway="gateways/public") as rig:
+        rig.api.missing.add("backendtlspolicies")
+        await rig.create(access=ROUTE)
+        status = await rig.until(lambda s: degraded(s) == "BackendTlsUnserved", "the word")
+        (said,) = [c.message for c in status.conditions if c.type == "Degraded"]
+        assert "Gateway API 1.4" in said
+        await rig.until(runs, "Running all the same")
+        rig.api.missing.remove("backendtlspolicies")
+        rig.pass_time(seconds=6)
+        await rig.until(lambda s: degraded(s) == "", "the end of the trouble")
+
+        async def made() -> bool:
+            return rig.child("backendtlspolicies") is not None
+
+        await rig.wait(made, "the policy")
+
+
+@pytest.mark.parametrize("plural", ["httproutes", "backendtlspolicies"])
+async def test_what_the_gateway_refuses_is_told_and_heals(tmp_path: Path, plural: str) -> None:
+    async with cluster_rig(tmp_path, gateway="gateways/public") as rig:
+        await rig.create(access=ROUTE)
+        await rig.until(runs, "Running")
+        name = f"exam-{rig.uid()}"
+
+        def judged(status: str) -> None:
+            condition = {"type": "Accepted", "status": status, "message": "no such listener"}
+            told = {"status": {"parents": [{"conditions": [condition]}]}}
+            rig.store.edit(plural, NAMESPACE, name, lambda raw: raw.update(told))
+
+        judged("False")
+        rig.pass_time(minutes=6)
+        await rig.until(lambda s: degraded(s) == "RouteNotAccepted", "the refusal")
+        judged("True")
+        rig.pass_time(seconds=6)
+        await rig.until(lambda s: degraded(s) == "", "the end of the trouble")
+
+
+@pytest.mark.parametrize(
+    ("way", "plurals"),
+    [
+        ({"type": "Ingress", "host": "exam.example.org"}, ["ingresses"]),
+        (ROUTE, ["httproutes", "backendtlspolicies"]),
+    ],
+)
+async def test_a_way_in_is_closed_though_the_service_stays_as_it_is(
+    tmp_path: Path, way: dict[str, str], plurals: list[str]
+) -> None:
+    async with cluster_rig(tmp_path, gateway="gateways/public") as rig:
+        await rig.create(access=way)
+        await rig.until(runs, "Running")
+        assert all(rig.child(plural) for plural in plurals)
+        await rig.edit(access={"type": "ClusterIP"})
+
+        async def closed() -> bool:
+            return not any(rig.child(plural) for plural in plurals)
+
+        await rig.wait(closed, "the end of the way in")
 
 
 def _condition(status: ExamDeliveryStatus, type_: str) -> str:

@@ -169,7 +169,7 @@ def test_the_keys_are_immutable_and_held() -> None:
     ],
 )
 def test_the_service_of_each_way(way: Json, kind: str, port: Json) -> None:
-    assert unsigned(access.service(deliveries.delivery(access=way))) == {
+    assert unsigned(access.service(deliveries.delivery(access=way), PLATFORM)) == {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": meta(),
@@ -214,6 +214,48 @@ def test_a_route_attaches_to_the_gateway(gateway: str, parent: Json) -> None:
         "hostnames": ["e.example.org"],
         "rules": [{"backendRefs": [{"name": NAME, "port": 8235}]}],
     }
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha3"])
+def test_a_gateway_is_told_to_speak_https_and_whom_to_believe(version: str) -> None:
+    assert unsigned(access.backend_tls(deliveries.delivery(), version)) == {
+        "apiVersion": f"gateway.networking.k8s.io/{version}",
+        "kind": "BackendTLSPolicy",
+        "metadata": meta(),
+        "spec": {
+            "targetRefs": [{"group": "", "kind": "Service", "name": NAME}],
+            "validation": {
+                "caCertificateRefs": [
+                    {"group": "", "kind": "ConfigMap", "name": "medxamion-deliveries-ca"}
+                ],
+                "hostname": f"{NAME}.default.svc",
+            },
+        },
+    }
+    bundle = unsigned(access.authorities("exams", "PEM"))
+    assert (bundle["metadata"]["name"], bundle["metadata"]["namespace"]) == (
+        "medxamion-deliveries-ca",
+        "exams",
+    )
+    assert bundle["data"] == {"ca.crt": "PEM"}
+
+
+def test_annotations_of_other_controllers_stand_beside_and_over_ours() -> None:
+    protocol = "nginx.ingress.kubernetes.io/backend-protocol"
+    platform = Platform(
+        "https://c",
+        "i",
+        ingress_annotations={protocol: "GRPCS", "haproxy.org/server-ssl": "true"},
+        service_annotations={"traefik.ingress.kubernetes.io/service.serversscheme": "https"},
+    )
+    stored = deliveries.delivery(access={"type": "Ingress", "host": "e.example.org"})
+    plain = access.ingress(stored, PLATFORM)["metadata"]["annotations"]
+    changed = access.ingress(stored, platform)["metadata"]["annotations"]
+    assert plain[protocol] == "HTTPS"
+    assert (changed[protocol], changed["haproxy.org/server-ssl"]) == ("GRPCS", "true")
+    assert plain["medxamion.io/wanted"] != changed["medxamion.io/wanted"]
+    notes = access.service(stored, platform)["metadata"]["annotations"]
+    assert notes["traefik.ingress.kubernetes.io/service.serversscheme"] == "https"
 
 
 def test_certificates_and_the_budget() -> None:
