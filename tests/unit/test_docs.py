@@ -12,6 +12,7 @@ from exam_client.services.metrics import Metrics as ClientMetrics
 from exam_client.settings import Settings as ClientSettings
 from exam_contract import problems
 from exam_operator.adapters.metrics import OperatorMetrics
+from exam_operator.settings import ClusterSettings
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text("utf-8")
@@ -41,7 +42,14 @@ def test_no_problem_code_is_documented_that_does_not_exist() -> None:
     assert rows == [str(code) for code in problems.ProblemCode]
 
 
-@pytest.mark.parametrize("name", [*ClientSettings.model_fields, *CoordinatorSettings.model_fields])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *ClientSettings.model_fields,
+        *CoordinatorSettings.model_fields,
+        *ClusterSettings.model_fields,
+    ],
+)
 def test_each_setting_is_documented(name: str) -> None:
     settings = PROTOCOL.split("## 8. Settings")[1].split("## 9.")[0]
 
