@@ -52,6 +52,9 @@ class Reaching:
             return known.access  # nothing was made yet: there is nothing to look at
         generation, since = known.stored.metadata.generation, known.access_at
         settled = known.access.ready and known.access.trouble is None
+        ends = known.access.certificate_ends
+        if known.silent_since is not None or (ends is not None and ends <= self._now()):
+            settled = False  # its certificate may be the reason
         patience = _LOOK_EVERY if settled else _LOOK_AGAIN
         fresh = since is not None and self._now() - since < patience
         if fresh and known.access_generation == generation:
@@ -104,10 +107,9 @@ class Reaching:
         if expires is None and self._authority is None:
             return Access(ready=False, trouble=self._pending(known.stored))
         if expires is not None and expires <= self._now():
-            message = f"the certificate ended at {expires:%Y-%m-%d %H:%M} UTC and was not renewed"
-            return Access(ready=False, trouble=Trouble("CertificateExpired", message))
+            return Access(ready=False, certificate_ends=expires)
         ready = self._authority is None or self._is_current(known, held)
-        return Access(ready=ready, trouble=trouble)
+        return Access(ready=ready, trouble=trouble, certificate_ends=expires)
 
     def _pending(self, stored: ExamDelivery) -> Trouble | None:
         """Told only when it takes longer than it should."""

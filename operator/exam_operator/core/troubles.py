@@ -9,6 +9,8 @@ from exam_operator.core.receipts import receipt_rejection
 from exam_operator.core.world import Observed, SecretState, VolumeState
 
 _PATIENCE = timedelta(seconds=8)
+_ENDS_SOON = timedelta(days=7)
+"""Every issuer should have renewed it long before."""
 LOST = (
     "the delivery's database or key is gone. Put the volume or the Secret back; to give the data"
     " up, set the annotation exams.medxamion.io/discard-untransferred-data to the object's uid"
@@ -43,6 +45,8 @@ def troubles(
     if _transfer_late(observed, step, status, now):
         yield "TransferLate", "the transfer deadline has passed; nothing is given up, trying on"
     yield from _platform_troubles(observed, step)
+    if step.phase not in END_PHASES:
+        yield from _certificate_troubles(observed, now)
     if status.delivery_id is None and step.phase is Phase.ASSIGNED:
         yield from _registration_troubles(observed, now)
     most = observed.object.spec.recovery.max_restarts
@@ -86,6 +90,30 @@ def _platform_troubles(observed: Observed, step: Step) -> Iterable[tuple[str, st
         yield observed.access.trouble.reason, observed.access.trouble.message
     if observed.volume.state is VolumeState.FOREIGN or observed.volume.problem:
         yield "StorageNotReady", observed.volume.problem or "the volume belongs to another object"
+
+
+def _certificate_troubles(observed: Observed, now: datetime) -> Iterable[tuple[str, str]]:
+    """What the exam-client shows counts; where it does not say, what was made for it."""
+    client, ends = observed.client, observed.access.certificate_ends
+    if client is not None:
+        ends = client.tls_expires_at or ends
+        if client.tls_reason is not None:
+            yield (
+                "CertificateBroken",
+                f"{client.tls_reason}. The one before is shown still; mend it",
+            )
+    if ends is None or ends - now > _ENDS_SOON:
+        return
+    own = observed.object.spec.access.tls
+    whose = "" if own is None else f"{own.secret_ref.name} of access.tls, or else "
+    mend = (
+        f"renew Secret {whose}exam-{observed.object.metadata.uid}-tls: the operator's log, or"
+        " cert-manager's Certificate, says what is in the way; it is taken without a restart"
+    )
+    if ends <= now:
+        yield "CertificateExpired", f"the certificate ended at {ends:%Y-%m-%d %H:%M} UTC; {mend}"
+    else:
+        yield "CertificateEndsSoon", f"the certificate ends at {ends:%Y-%m-%d %H:%M} UTC; {mend}"
 
 
 def _registration_troubles(observed: Observed, now: datetime) -> Iterable[tuple[str, str]]:

@@ -136,10 +136,12 @@ class Access:
     """The way to the exam-client: Service, certificate and what is asked for in ``spec.access``.
 
     ``ready``: all of it stands as it should. Where an edge needs none of this, it always does.
+    ``certificate_ends``: of the one that was made for it, whatever the exam-client shows.
     """
 
     ready: bool = True
     trouble: Trouble | None = None
+    certificate_ends: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,16 @@
 """What only the cluster edge can get wrong: lost watches, stale writes, refusals, pods, nodes."""
 
 import asyncio
+import base64
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from exam_contract.delivery import FINALIZER, NAMESPACE_LABEL, ExamDeliveryStatus, Phase
+from exam_operator.adapters import certificates
+from exam_operator.adapters.certificates import Authority
+from exam_operator.core import sightings
 from exam_operator.errors import Refused
 from tests.support.certificate_folder import make_authority
 from tests.support.cluster_rig import NAMESPACE, ClusterRig, cluster_rig
@@ -174,6 +179,35 @@ async def test_the_way_that_an_edit_leaves_is_closed(tmp_path: Path) -> None:
             await rig.until(lambda s: "192.0.2.7" in str(s.endpoint.public), "a port")
         ).endpoint
         assert public.public == "https://192.0.2.7:30000"
+
+
+async def test_a_certificate_that_ended_is_told_and_renewed(tmp_path: Path) -> None:
+    """A person put it there, or the operator was away when it should have renewed it."""
+    async with cluster_rig(tmp_path) as rig:
+        await rig.create()
+        await rig.until(runs, "Running")
+        name, authority = f"exam-{rig.uid()}-tls", Authority(tmp_path / "ca")
+        ended = authority.issue((name,), rig.now() - timedelta(days=91))
+        data = {part: base64.b64encode(pem).decode() for part, pem in ended.items()}
+
+        def held() -> datetime | None:
+            found = rig.store.get("secrets", NAMESPACE, name)
+            return certificates.expires_at(sightings.decoded(found))
+
+        await rig.stop_operator()
+        rig.store.merge("secrets", NAMESPACE, name, {"data": data})
+        refusal = rig.api.fail("patch", "secrets", 500, times=10_000)
+        await rig.start_operator()
+        status = await rig.until(lambda s: degraded(s) == "CertificateExpired", "the word")
+        assert status.phase is Phase.RUNNING
+        rig.api.faults.remove(refusal)
+
+        async def renewed() -> bool:
+            ends = held()
+            return ends is not None and ends > rig.now()
+
+        await rig.wait(renewed, "another certificate")
+        await rig.until(lambda s: degraded(s) == "" and runs(s), "the end of the trouble")
 
 
 ROUTE = {"type": "HTTPRoute", "host": "exam.example.org"}

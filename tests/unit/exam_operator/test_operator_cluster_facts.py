@@ -110,6 +110,41 @@ def test_nothing_starts_before_it_can_be_reached_but_a_successor() -> None:
     assert acts(successor, world) == [c.EnsureAccess, c.StartClient]
 
 
+@pytest.mark.parametrize(
+    ("days", "reason"),
+    [(-1, "CertificateExpired"), (6, "CertificateEndsSoon"), (8, "AllWell")],
+)
+def test_a_certificate_is_told_of_before_it_ends_and_afterwards(days: int, reason: str) -> None:
+    """What the exam-client shows; what it should show counts only while it is silent."""
+    world, observed, _ = seen(Phase.RUNNING)
+    assert observed.client is not None
+    ends = world.now + timedelta(days=days)
+    shown = observed.client.model_copy(update={"tls_expires_at": ends})
+    later = Access(certificate_ends=world.now + timedelta(days=80))
+    assert degraded(replace(observed, client=shown, access=later), world) == reason
+    assert degraded(
+        replace(observed, client=None, access=Access(certificate_ends=ends)), world
+    ) == (reason)
+    renewed = observed.client.model_copy(update={"tls_expires_at": later.certificate_ends})
+    assert degraded(replace(observed, client=renewed), world) == "AllWell"
+
+
+def test_whose_certificate_is_to_be_renewed_is_told() -> None:
+    tls = {"secretRef": {"name": "public"}}
+    world, observed, _ = seen(Phase.RUNNING, access={"type": "NodePort", "tls": tls})
+    ended = replace(observed, client=None, access=Access(certificate_ends=world.now))
+    status = planning.plan(ended, world.now).status
+    (said,) = [one.message for one in status.conditions if one.type == "Degraded"]
+    assert "renew Secret public of access.tls, or else exam-" in said
+
+
+def test_a_certificate_that_could_not_be_taken_is_told() -> None:
+    world, observed, _ = seen(Phase.RUNNING)
+    assert observed.client is not None
+    broken = observed.client.model_copy(update={"tls_reason": "tls.crt and tls.key are no pair"})
+    assert degraded(replace(observed, client=broken), world) == "CertificateBroken"
+
+
 def test_new_keys_are_never_drawn_beside_a_volume() -> None:
     world, observed = preparing()
     keyless = replace(observed, secret=Secret(), volume=Volume(VolumeState.PRESENT, "v"))
