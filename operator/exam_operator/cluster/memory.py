@@ -47,6 +47,7 @@ class Known:
     """One delivery. ``judged``: the version of the object that the plan in hand was made of.
 
     ``unstarted``: an epoch whose start the API refused, so that nobody has it.
+    ``closed_generation``: of the spec for which no other way in was found open.
     """
 
     raw: Json
@@ -61,6 +62,7 @@ class Known:
     access: Access = field(default_factory=lambda: Access(ready=False))
     access_at: datetime | None = None
     access_generation: int = -1
+    closed_generation: int = -1
     origin: str | None = None
     claim_warning: str | None = None
     silent_since: datetime | None = None

@@ -94,7 +94,7 @@ class Reaching:
             if found is None or _asked(found) != _asked(manifest):
                 return Access(ready=False)
             trouble = trouble or sightings.attachment_trouble(found)
-        if known.origin is None or await self._left_over(known.stored):
+        if known.origin is None or not await self._is_closed(known):
             return Access(ready=False)  # the Service has no port yet, or another way is open still
         if known.stored.spec.access.type == "HTTPRoute" and await self._backend_tls.kind() is None:
             trouble = backend_tls.UNSERVED
@@ -139,6 +139,13 @@ class Reaching:
             hosts = access.certificate_hosts(stored, _host_of(origin))
             wanted.append((Kind.CERTIFICATE, access.certificate(stored, hosts, issuer)))
         return wanted
+
+    async def _is_closed(self, known: Known) -> bool:
+        """Looked at once for each spec: only an edit or the operator opens a way."""
+        generation = known.stored.metadata.generation
+        if known.closed_generation != generation and not await self._left_over(known.stored):
+            known.closed_generation = generation
+        return known.closed_generation == generation
 
     async def _left_over(self, stored: ExamDelivery) -> list[tuple[Kind, Json]]:
         """An edit may have asked for another way: the old one must not stay open."""
