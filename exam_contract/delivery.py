@@ -59,6 +59,8 @@ END_PHASES = frozenset({Phase.CLEANED_UP, Phase.ABORTED, Phase.FAILED})
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
 Duration = Annotated[str, StringConstraints(pattern=r"^([0-9]{1,6}(h|m|s)){1,3}$", max_length=24)]
+Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:-]*$", max_length=253)]
+"""A name or an address: it becomes part of URLs and of a certificate."""
 Text = Annotated[str, StringConstraints(max_length=256)]
 
 
@@ -127,7 +129,7 @@ class TlsSpec(_Object):
 
 class AccessSpec(_Object):
     type: Literal["ClusterIP", "NodePort", "Ingress", "HTTPRoute"] = "ClusterIP"
-    host: Annotated[str, StringConstraints(max_length=253)] | None = None
+    host: Host | None = None
     port: int | None = Field(default=None, ge=1, le=65535, strict=True)
     tls: TlsSpec | None = None
 

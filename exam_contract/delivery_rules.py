@@ -4,6 +4,7 @@ Every door applies them and speaks the same sentence at the same field path. Rul
 the object; rules on update see the stored object (with its status) and the new spec.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from exam_contract.delivery import (
 
 _ORDER = {state: rank for rank, state in enumerate(DesiredState)}
 _ROLLBACK_PHASES = frozenset({Phase.FINALISING, Phase.TRANSFERRING})
+_INSIDE = "(?i)[.]svc([.]cluster[.]local)?[.]?$"
+_OWN_SECRET = "^exam-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_OWN_SECRET_REFUSED = "can't name a Secret of a delivery's own; make another Secret for it"
 _DELETABLE = frozenset({Phase.VALIDATED, Phase.CLEANED_UP, Phase.ABORTED, Phase.FAILED})
 
 
@@ -67,6 +71,21 @@ def data_validated(stored: ExamDelivery) -> bool:
 def rollback_allowed(stored: ExamDelivery) -> bool:
     """Finalised may go back to Running only while closing or transferring, before validation."""
     return effective_phase(stored) in _ROLLBACK_PHASES and not data_validated(stored)
+
+
+def inside_cluster(host: str) -> bool:
+    """Whether it names a Service: a certificate for it would let its holder pass for another."""
+    return re.search(_INSIDE, host) is not None
+
+
+def _key_is_not_a_deliverys(spec: ExamDeliverySpec) -> bool:
+    reference = spec.encryption.key_secret_ref
+    return reference is None or re.search(_OWN_SECRET, reference.name) is None
+
+
+def _certificate_is_not_a_deliverys(spec: ExamDeliverySpec) -> bool:
+    tls = spec.access.tls
+    return tls is None or re.search(_OWN_SECRET, tls.secret_ref.name) is None
 
 
 def _forward_or_rollback(stored: ExamDelivery, new: ExamDeliverySpec) -> bool:
@@ -157,6 +176,25 @@ SPEC_RULES = (
         lambda spec: spec.access.type not in ("Ingress", "HTTPRoute") or bool(spec.access.host),
         "!(self.access.type in ['Ingress', 'HTTPRoute'])"
         " || (has(self.access.host) && size(self.access.host) > 0)",
+    ),
+    SpecRule(
+        "spec.access.host",
+        "access.host may not be a name inside the cluster (.svc); give the public host name, or none",
+        lambda spec: spec.access.host is None or not inside_cluster(spec.access.host),
+        f"!has(self.access.host) || !self.access.host.matches('{_INSIDE}')",
+    ),
+    SpecRule(
+        "spec.access.tls",
+        f"access.tls.secretRef {_OWN_SECRET_REFUSED}",
+        _certificate_is_not_a_deliverys,
+        f"!has(self.access.tls) || !self.access.tls.secretRef.name.matches('{_OWN_SECRET}')",
+    ),
+    SpecRule(
+        "spec.encryption",
+        f"encryption.keySecretRef {_OWN_SECRET_REFUSED}",
+        _key_is_not_a_deliverys,
+        "!has(self.encryption.keySecretRef)"
+        f" || !self.encryption.keySecretRef.name.matches('{_OWN_SECRET}')",
     ),
 )
 

@@ -118,6 +118,8 @@ def nothing(document: Json) -> None:
     """The object as it is."""
 
 
+_CHILD = "exam-6f1d3c52-8a07-4c1e-9b7e-0d5a3c2f4e11"
+
 NEW_OBJECTS = (
     NewObject("as it is", nothing),
     NewObject("every bound on time", put("spec.timeLimitSeconds", 604_800)),
@@ -208,6 +210,38 @@ NEW_OBJECTS = (
         "spec.access.host",
         "rule",
         "access.host is required",
+    ),
+    NewObject("an address as host", put("spec.access.host", "2001:db8::7")),
+    NewObject("a host with a path", put("spec.access.host", "e.org/steal#"), "spec.access.host"),
+    NewObject("a wildcard as host", put("spec.access.host", "*.medxamion.svc"), "spec.access.host"),
+    NewObject(
+        "the coordinator's name as host",
+        put("spec.access.host", "medxamion-coordinator-internal.medxamion.SVC"),
+        "spec.access.host",
+        "rule",
+        "may not be a name inside the cluster",
+    ),
+    NewObject(
+        "a Service's whole name as host",
+        put("spec.access.host", "postgresql.medxamion.svc.cluster.local."),
+        "spec.access.host",
+        "rule",
+        "may not be a name inside the cluster",
+    ),
+    NewObject("a certificate of one's own", put("spec.access.tls.secretRef.name", "exam-tls")),
+    NewObject(
+        "another delivery's certificate",
+        put("spec.access.tls.secretRef.name", f"{_CHILD}-tls"),
+        "spec.access.tls",
+        "rule",
+        "a Secret of a delivery's own",
+    ),
+    NewObject(
+        "another delivery's key",
+        put("spec.encryption.keySecretRef.name", _CHILD),
+        "spec.encryption",
+        "rule",
+        "a Secret of a delivery's own",
     ),
 )
 

@@ -4,11 +4,13 @@ What may change in place carries a digest of what it was last asked to be, so th
 whether it must be written again.
 """
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
 from exam_contract.canonical import digest
 from exam_contract.delivery import ExamDelivery
+from exam_contract.delivery_rules import inside_cluster
 from exam_operator.core import names
 from exam_operator.core.manifests import PUBLIC_PORT, Platform
 
@@ -170,13 +172,23 @@ def certificate_hosts(stored: ExamDelivery, public_host: str | None) -> tuple[st
     inside = (name, f"{name}.{namespace}", names.dns_name(uid, namespace))
     hosts = (*inside, f"{inside[-1]}.cluster.local", "localhost", "127.0.0.1")
     public = stored.spec.access.host or public_host
-    return hosts if public is None or public in hosts else (*hosts, public)
+    if public is None or public in hosts or inside_cluster(public):
+        return hosts
+    return (*hosts, public)
 
 
 def split_hosts(hosts: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """DNS names, and IP addresses."""
-    addresses = tuple(host for host in hosts if ":" in host or host.replace(".", "").isdigit())
+    addresses = tuple(host for host in hosts if _is_address(host))
     return tuple(host for host in hosts if host not in addresses), addresses
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _shared_meta(name: str, namespace: str) -> Json:

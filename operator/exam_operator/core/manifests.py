@@ -198,8 +198,14 @@ def _volumes(stored: ExamDelivery) -> list[Json]:
     ]
     own = _own_certificate(stored)
     if own is not None:
-        volumes.append({"name": "public-tls", "secret": {"secretName": own, "defaultMode": 0o440}})
+        volumes.append({"name": "public-tls", "secret": _certificate_alone(own)})
     return volumes
+
+
+def _certificate_alone(secret: str) -> Json:
+    """Whatever else it holds stays outside; without it, participants see the pod's own."""
+    items = [{"key": part, "path": part} for part in ("tls.crt", "tls.key")]
+    return {"secretName": secret, "items": items, "optional": True, "defaultMode": 0o440}
 
 
 def _own_certificate(stored: ExamDelivery) -> str | None:

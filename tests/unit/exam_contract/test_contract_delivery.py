@@ -21,6 +21,13 @@ REPLICAS = "replicas must be 1: a delivery has exactly one exam-client"
 NODE_LOSS = (
     "nodeLossPolicy Replace needs storage.accessMode ReadWriteOncePod; use Wait or change it"
 )
+INSIDE = (
+    "access.host may not be a name inside the cluster (.svc); give the public host name, or none"
+)
+OWN = "exam-6f1d3c52-8a07-4c1e-9b7e-0d5a3c2f4e11"
+_OWN_SECRET = "can't name a Secret of a delivery's own; make another Secret for it"
+OWN_TLS = f"access.tls.secretRef {_OWN_SECRET}"
+OWN_KEY = f"encryption.keySecretRef {_OWN_SECRET}"
 HOST = "access.host is required for access.type Ingress and HTTPRoute; give the public host name"
 EXAM = "exam can't be changed; create another ExamDelivery for another exam version"
 STORAGE = "storage can't be changed; the volume exists as it was asked for"
@@ -78,6 +85,9 @@ def validated(status: str = "True") -> Json:
         ),
         ({"access": {"type": "Ingress"}}, "spec.access.host", HOST),
         ({"access": {"type": "HTTPRoute", "host": ""}}, "spec.access.host", HOST),
+        ({"access": {"host": "coordinator.medxamion.svc"}}, "spec.access.host", INSIDE),
+        ({"access": {"tls": {"secretRef": {"name": f"{OWN}-tls"}}}}, "spec.access.tls", OWN_TLS),
+        ({"encryption": {"keySecretRef": {"name": OWN}}}, "spec.encryption", OWN_KEY),
     ],
 )
 def test_a_spec_that_breaks_a_rule_is_refused(members: Json, path: str, message: str) -> None:
@@ -94,6 +104,8 @@ def test_a_spec_that_breaks_a_rule_is_refused(members: Json, path: str, message:
         {"storage": {"accessMode": "ReadWriteOnce"}},
         {"access": {"type": "Ingress", "host": "exam.example.org"}},
         {"access": {"type": "NodePort"}},
+        {"access": {"host": "svc.example.org", "tls": {"secretRef": {"name": "exam-tls"}}}},
+        {"encryption": {"keySecretRef": {"name": "exam-key"}}},
     ],
 )
 def test_a_sound_spec_is_accepted(members: Json) -> None:
@@ -206,7 +218,7 @@ def test_every_rule_is_refused_somewhere_above() -> None:
     """So that no rule is added without a case that breaks it."""
     known = {
         WINDOW, REPLICAS, NODE_LOSS, HOST, EXAM, STORAGE, ENCRYPTION, ROSTER, FORWARD, ABORTED,
-        CLOSING, OPENING,
+        CLOSING, OPENING, INSIDE, OWN_TLS, OWN_KEY,
     }  # fmt: skip
     spoken = {rule.message for rule in delivery_rules.SPEC_RULES}
 

@@ -123,6 +123,31 @@ def test_a_persons_certificate_is_mounted_where_the_pod_shows_it(kind: str, show
     assert ("MEDXAMION_CLIENT_PUBLIC_TLS_DIR" in env) is shown
 
 
+def test_of_a_persons_secret_only_the_certificate_is_seen_and_nothing_waits_for_it() -> None:
+    volumes = made_pod(access={"type": "NodePort", "tls": TLS})["spec"]["volumes"]
+    (mounted,) = [volume["secret"] for volume in volumes if volume["name"] == "public-tls"]
+    assert [one["key"] for one in mounted["items"]] == ["tls.crt", "tls.key"]
+    assert mounted["optional"] is True
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "medxamion-coordinator-internal.medxamion.svc",
+        "Exam-1.Exams.Svc.Cluster.Local",
+        "kubernetes.default.svc.",
+    ],
+)
+def test_no_certificate_is_for_a_name_that_is_somebody_elses_in_the_cluster(host: str) -> None:
+    stored = deliveries.delivery(access={"host": host})
+    assert host not in access.certificate_hosts(stored, None)
+
+
+@pytest.mark.parametrize("host", ["999.1.1.1", "1.2.3", "a:b"])
+def test_what_only_looks_like_an_address_is_a_name(host: str) -> None:
+    assert access.split_hosts((host, "192.0.2.7", "::1")) == ((host,), ("192.0.2.7", "::1"))
+
+
 def test_a_pod_without_an_address_or_pull_secrets_names_none() -> None:
     start = Start(1, 7, "digest", None)
     spec = manifests.pod(deliveries.delivery(), start, Platform("https://c", "i"))["spec"]
