@@ -34,6 +34,7 @@ class FakeKubelet:
         self.violations: list[str] = []
         self.unpullable: set[str] = set()
         self.schedules = True
+        self.turns_away = False
         self.unreachable: set[str] = set()
         """Nodes that nobody can talk to; what runs there runs on."""
         self.back_off = timedelta(seconds=10)
@@ -135,6 +136,11 @@ class FakeKubelet:
         self._set(pod, conditions=[{**condition, "message": said}])
 
     async def _start(self, pod: Json) -> None:
+        if self.turns_away:
+            said = "Node didn't have enough resource: memory"
+            began = rfc3339(self.store.now())
+            self._set(pod, phase="Failed", reason="OutOfmemory", message=said, startTime=began)
+            return
         mounted = self._mounted(pod)
         image = pod["spec"]["containers"][0]["image"]
         if mounted is None:

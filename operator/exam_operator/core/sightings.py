@@ -143,14 +143,17 @@ def ended_now(pod: Json) -> bool:
 
 
 def exits(pod: Json, *, was_ready: bool) -> Exit | None:
-    """The last end of its container, as far as the pod remembers."""
-    container = _container(pod)
+    """The last end of its container, or of the whole pod, as far as the pod remembers."""
+    container, status = _container(pod), pod.get("status", {})
+    over = status.get("phase") == "Failed"
+    told = str(status.get("reason") or "") if over else ""
     for state in ("state", "lastState"):
         ended = container.get(state, {}).get("terminated")
         at = instant(ended.get("finishedAt")) if ended else None
         if ended and at is not None:
-            return Exit(at, was_ready, asked=False, reason=_exit_reason(ended))
-    return None
+            return Exit(at, was_ready, asked=False, reason=told or _exit_reason(ended))
+    at = _failed_at(pod) if over else None
+    return None if at is None else Exit(at, was_ready, asked=False, reason=told or "PodFailed")
 
 
 def volume(claim: Json | None, stored: ExamDelivery, warning: str | None) -> Volume:
@@ -321,6 +324,14 @@ def _trouble(pod: Json, container: Json) -> Trouble | None:
 def _told(reason: str, said: str) -> Trouble:
     mend = _MENDS.get(reason)
     return Trouble(reason, f"{said.strip().rstrip('.')}; {mend}" if mend else said)
+
+
+def _failed_at(pod: Json) -> datetime | None:
+    """A node that turns a pod away, or evicts it, may tell of no container at all."""
+    status = pod.get("status", {})
+    told = [one.get("lastTransitionTime") for one in status.get("conditions") or []]
+    told += [status.get("startTime"), pod["metadata"].get("creationTimestamp")]
+    return max((datetime.fromisoformat(text) for text in told if text), default=None)
 
 
 def _exit_reason(ended: Json) -> str:

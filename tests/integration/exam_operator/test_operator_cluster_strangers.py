@@ -157,6 +157,23 @@ async def test_an_image_that_can_not_be_pulled_is_told_and_heals(tmp_path: Path,
         assert status.epoch == epoch
 
 
+async def test_a_node_that_turns_pods_away_is_not_besieged(tmp_path: Path) -> None:
+    """Each is taken away for another, ever more slowly, and what the node says is told."""
+    async with cluster_rig(tmp_path) as rig:
+        rig.kubelet.turns_away = True
+        await rig.create()
+        status = await rig.until(lambda s: degraded(s)[0] == "OutOfmemory", "the trouble")
+        assert "enough resource: memory" in degraded(status)[1]
+        await rig.until(lambda s: s.epoch >= 3, "some attempts")
+        for _ in range(5):
+            rig.pass_time(seconds=0.1)
+            await rig.until(lambda s: s.restarts.last_reason == "OutOfmemory", "why")
+        assert len(rig.calls("create", "pods")) <= 4
+        rig.kubelet.turns_away = False
+        rig.pass_time(seconds=31)
+        await rig.until(lambda s: runs(s) and degraded(s) == ("", ""), "Running")
+
+
 async def test_a_control_key_that_was_altered_is_not_learned_for_good(tmp_path: Path) -> None:
     """An operator that begins with the wrong one is deaf only until it is put right."""
     async with cluster_rig(tmp_path) as rig:

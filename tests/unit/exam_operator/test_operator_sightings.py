@@ -92,6 +92,39 @@ def test_the_end_of_a_container(code: int, reason: str, word: str) -> None:
     assert sightings.exits(pod(RUNNING), was_ready=True) is None
 
 
+@pytest.mark.parametrize(
+    ("status", "at"),
+    [
+        ({"startTime": "2026-01-15T11:00:00Z"}, 11),
+        (
+            {
+                "startTime": "2026-01-15T11:00:00Z",
+                "conditions": [{"type": "Ready", "lastTransitionTime": "2026-01-15T12:00:00Z"}],
+            },
+            12,
+        ),
+        ({}, 10),
+    ],
+)
+def test_a_pod_that_failed_without_a_container_ended_too(status: Json, at: int) -> None:
+    found = pod(phase="Failed", reason="Evicted", containerStatuses=[], **status)
+    found["metadata"]["creationTimestamp"] = "2026-01-15T10:00:00Z"
+    end = sightings.exits(found, was_ready=False)
+    assert end is not None
+    assert (end.reason, end.at) == ("Evicted", datetime(2026, 1, 15, at, tzinfo=UTC))
+    assert not end.asked
+
+
+def test_why_a_pod_failed_says_more_than_how_its_container_ended() -> None:
+    found = pod({"terminated": ENDED}, phase="Failed", reason="Evicted")
+    end = sightings.exits(found, was_ready=True)
+    assert end is not None
+    assert end.reason == "Evicted"
+    nameless = sightings.exits(pod({"terminated": ENDED}, phase="Failed"), was_ready=True)
+    assert nameless is not None
+    assert nameless.reason == "Signal:SIGKILL"
+
+
 def test_who_can_be_asked_and_where() -> None:
     assert sightings.is_running(pod(RUNNING))
     assert not sightings.is_running(None)
