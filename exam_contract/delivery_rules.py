@@ -179,7 +179,8 @@ SPEC_RULES = (
     ),
     SpecRule(
         "spec.access.host",
-        "access.host may not be a name inside the cluster (.svc); give the public host name, or none",
+        "access.host may not be a name inside the cluster (.svc); give the public host name,"
+        " or none",
         lambda spec: spec.access.host is None or not inside_cluster(spec.access.host),
         f"!has(self.access.host) || !self.access.host.matches('{_INSIDE}')",
     ),
