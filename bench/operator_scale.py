@@ -1,8 +1,8 @@
 """The operator at scale, over a real API server: a burst, many live ones, a restart, a stream.
 
-The operator has a core of its own; API server, store and everything pretended share the other, so
-the figures are those of a busy small machine, and the API server is part of every latency. Every
-part is bounded: where it does not get there, what it reached is the figure.
+Nothing is pinned: API server, etcd, operator and everything pretended share the machine's cores, so
+the API server's work is part of every latency, and what each of them used stands beside the figure.
+Every part is bounded: where it does not get there, what it reached is the figure.
 """
 
 import argparse

@@ -5,7 +5,7 @@ with a new one live in ``delivery_rules``, each with one sentence that both door
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -28,6 +28,10 @@ class _Object(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True
     )
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """What is frozen may be shared; pydantic would copy each default for each object read."""
+        return self
 
 
 class Phase(StrEnum):

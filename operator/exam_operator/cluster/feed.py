@@ -63,7 +63,12 @@ class Feed:
         """Somebody deleted or changed the way to an exam-client: look whether it still stands."""
         key = key_of_child(raw)
         known = None if key is None else self._memory.get(key)
-        if key is not None and known is not None and known.access.ready:
+        if key is None or known is None:
+            return
+        gone, found = kind == DELETED, known.service.found
+        if gone and found is not None and not _is(raw, found):
+            return
+        if known.service.see(None if gone else raw) and known.access.ready:
             known.access_at = None
             self._enqueue(key)
 

@@ -10,7 +10,7 @@ import kopf
 from kubernetes.aio.client import Configuration
 
 from exam_contract.delivery import GROUP, PLURAL, VERSION
-from exam_operator.cluster import canary
+from exam_operator.cluster import canary, stateless
 from exam_operator.cluster.feed import Feed
 from exam_operator.core import names
 
@@ -94,6 +94,8 @@ def settings() -> kopf.OperatorSettings:
     made.networking.request_timeout = 30
     made.networking.error_backoffs = _Patience()
     made.peering.standalone = True
+    made.persistence.diffbase_storage = stateless.NoDiffs()
+    made.persistence.progress_storage = stateless.NoProgress()
     made.posting.enabled = False  # Events are written on purpose, at transitions
     made.scanning.disabled = True  # the namespaces are given, so no rights to look for more
     made.queueing.worker_limit = None

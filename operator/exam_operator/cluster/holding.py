@@ -20,6 +20,7 @@ from exam_contract.trust import TrustRoot
 from exam_operator.cluster.api import ClusterApi, Kind
 from exam_operator.cluster.memory import Known, Looked, Memory, finalizers, key_of
 from exam_operator.core import access, manifests, names, sightings
+from exam_operator.core.world import SecretState
 from exam_operator.errors import AlreadyThere, EdgeError, Refused
 
 Json = dict[str, Any]
@@ -44,10 +45,7 @@ class Holding:
         name, namespace = names.child_name(known.uid), known.stored.metadata.namespace
         found = await self._api.get(Kind.SECRET, namespace, name)
         known.secret.forget()
-        known.secret.see(found)
-        known.secret_at = self._now()
-        if found is not None:
-            _learn(known, found)
+        self._take_over(known, found)
         return found
 
     async def make_secret(self, known: Known, trust: TrustRoot, key_secret: str | None) -> None:
@@ -59,18 +57,22 @@ class Holding:
             "trust.json": trust.model_dump_json().encode(),
         }
         data = {name: base64.b64encode(part).decode() for name, part in parts.items()}
-        manifest = manifests.keys(known.stored, data)
-        await self._create(Kind.SECRET, known, manifest)
+        made = await self._create(Kind.SECRET, known, manifests.keys(known.stored, data))
         known.secret.forget()
+        if made is not None:
+            self._take_over(known, made)
 
     async def make_claim(self, known: Known) -> None:
         """The volume; it carries the digest of the keys that belong to it."""
         found = await self.look_at_secret(known)
-        if found is None:
+        state = sightings.secret(found, None, known.uid).state
+        if found is None or state is not SecretState.PRESENT:
             raise EdgeError("the volume waits for its keys")
         digest = sightings.secret_digest(sightings.decoded(found))
-        await self._create(Kind.CLAIM, known, manifests.claim(known.stored, digest))
+        made = await self._create(Kind.CLAIM, known, manifests.claim(known.stored, digest))
         known.claim.forget()
+        if made is not None:
+            known.claim.see(made)
 
     async def protect(self, known: Known) -> None:
         """Label the namespace, guard it against disruption, hold the object; in this order."""
@@ -79,7 +81,8 @@ class Holding:
         try:
             if namespace not in self._marked:
                 async with self._marking:
-                    await self._mark(namespace)
+                    if namespace not in self._marked:  # nor by who waited here before
+                        await self._mark(namespace)
             await self._set_finalizers(known, [*finalizers(known.raw), FINALIZER])
         finally:
             self._protecting[namespace] -= 1
@@ -175,11 +178,17 @@ class Holding:
         if raw is not None:
             self._memory.see(raw)
 
-    async def _create(self, kind: Kind, known: Known, manifest: Json) -> None:
+    def _take_over(self, known: Known, found: Json | None) -> None:
+        known.secret.see(found)
+        known.secret_at = self._now()
+        if found is not None:
+            _learn(known, found)
+
+    async def _create(self, kind: Kind, known: Known, manifest: Json) -> Json | None:
         try:
-            await self._api.create(kind, known.stored.metadata.namespace, manifest)
+            return await self._api.create(kind, known.stored.metadata.namespace, manifest)
         except AlreadyThere:  # made by us a moment ago, or somebody else's: the next look tells
-            return
+            return None
 
     async def _given_key(self, known: Known, name: str | None) -> bytes | None:
         """Raises Refused in words when the Secret of ``encryption.keySecretRef`` is no key."""

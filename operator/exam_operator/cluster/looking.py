@@ -15,7 +15,7 @@ from exam_operator.adapters.exam_client import ControlPort
 from exam_operator.adapters.signatures import check_receipt
 from exam_operator.cluster.api import ClusterApi, Kind
 from exam_operator.cluster.holding import Holding
-from exam_operator.cluster.memory import Known, finalizers
+from exam_operator.cluster.memory import Known, Looked, finalizers
 from exam_operator.cluster.reaching import Reaching, url_of_running
 from exam_operator.core import names, sightings
 from exam_operator.core.world import Child, Exit, Observed, Volume
@@ -26,6 +26,8 @@ _QUIET = frozenset({Phase.PREPARED, Phase.RUNNING})
 _SUSPICION = timedelta(seconds=10)
 _NODE_FRESH = timedelta(seconds=5)
 _WARN_AFTER = timedelta(seconds=4)
+_JUST_HEARD_SECONDS = 1.0
+_MAKING_SECONDS = 15.0
 
 
 class Looking:
@@ -100,13 +102,17 @@ class Looking:
         namespace, name = known.stored.metadata.namespace, names.child_name(known.uid)
         if _is_over(known) and known.claim.known and known.claim.found is None:
             return
-        phase = known.stored.status.phase
-        if phase is Phase.ASSIGNED and known.stored.status.epoch == 0:
-            return  # nothing is made in this phase, and nobody else makes what bears this uid
-        self.note_pod(known, await self._api.get(Kind.POD, namespace, name))
-        known.claim.see(await self._api.get(Kind.CLAIM, namespace, name))
+        if _is_untouched(known):
+            return
+        # Who starts an exam-client has written its epoch before: without one there is no pod.
+        if known.stored.status.epoch > 0 and not _just_heard(known, known.pod):
+            self.note_pod(known, await self._api.get(Kind.POD, namespace, name))
+        if not _just_heard(known, known.claim):
+            known.claim.see(await self._api.get(Kind.CLAIM, namespace, name))
 
     async def _secret(self, known: Known) -> Json | None:
+        if _is_untouched(known):
+            return None
         if _is_over(known) and known.secret.known and known.secret.found is None:
             return None
         return await self._holding.look_at_secret(known)
@@ -190,6 +196,23 @@ class Looking:
         )
         newest = max(events, key=_told_at, default=None)
         return None if newest is None else str(newest.get("message", ""))[:500]
+
+
+def _is_untouched(known: Known) -> bool:
+    """Nothing is made in this phase, and nobody else makes what bears this uid."""
+    status = known.stored.status
+    return status.phase is Phase.ASSIGNED and status.epoch == 0
+
+
+def _just_heard(known: Known, looked: Looked) -> bool:
+    """While a delivery is made, what the API said lately is what it would say again.
+
+    Whatever is wrong about that, the next look after the start finds and mends.
+    """
+    status = known.stored.status
+    if status.phase is not Phase.PREPARING:
+        return False
+    return looked.heard_within(_JUST_HEARD_SECONDS if status.epoch > 0 else _MAKING_SECONDS)
 
 
 def _is_over(known: Known) -> bool:

@@ -4,6 +4,7 @@ A cache for the quiet path only. What is missing here was not seen yet, which is
 not being there; whenever something is off, the edge looks at the API itself.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,14 +25,19 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 @dataclass
 class Looked:
-    """An object as it was seen last; ``known`` is False until then."""
+    """An object as it was seen last; ``known`` is False until then.
+
+    ``heard_at``: when the API last told of it, by a watch or as an answer (``time.monotonic``).
+    """
 
     found: Json | None = None
     known: bool = False
+    heard_at: float = 0.0
 
     def see(self, found: Json | None) -> bool:
         """Take over what is seen, unless something newer is known. Returns whether it changed."""
         found = None if found is None else trimmed(found)
+        self.heard_at = time.monotonic()
         if found is not None and self.found is not None and _is_old_news(found, self.found):
             return False
         changed = not self.known or found != self.found
@@ -40,6 +46,10 @@ class Looked:
 
     def forget(self) -> None:
         self.found, self.known = None, False
+
+    def heard_within(self, seconds: float) -> bool:
+        """Whether asking the API now would hardly tell anything new."""
+        return self.known and time.monotonic() - self.heard_at < seconds
 
 
 @dataclass
@@ -57,6 +67,7 @@ class Known:
     claim: Looked = field(default_factory=Looked)
     secret: Looked = field(default_factory=Looked)
     secret_at: datetime | None = None
+    service: Looked = field(default_factory=Looked)
     control_key: str | None = None
     trust: TrustRoot | None = None
     access: Access = field(default_factory=lambda: Access(ready=False))

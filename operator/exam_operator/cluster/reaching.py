@@ -70,13 +70,21 @@ class Reaching:
         """Make or mend all of it. Raises EdgeError."""
         known.access_at, known.access_generation = None, known.stored.metadata.generation
         stored, namespace = known.stored, known.stored.metadata.namespace
-        for kind, left in await self._left_over(stored):
-            name, uid = left["metadata"]["name"], left["metadata"]["uid"]
-            await self._api.delete(kind, namespace, name, uid)
+        left = await self._left_over(stored)
+        for kind, one in left:
+            await self._api.delete(kind, namespace, one["metadata"]["name"], one["metadata"]["uid"])
+        made = dict[Kind, Json | None]()
         for kind, manifest in await self._standing(stored, known.origin):
-            await self._ensure_one(kind, namespace, manifest)
-        known.origin = await self._origin(known)
-        await self._ensure_certificate(known)
+            made[kind] = await self._ensure_one(kind, namespace, manifest)
+        anew = all(one is not None for one in made.values())
+        service = made.get(Kind.SERVICE)
+        if service is not None:
+            known.service.see(service)
+        known.origin = await self._origin(known, service)
+        ends = await self._ensure_certificate(known, anew=anew)
+        if anew and not left and made.keys() == {Kind.SERVICE} and known.origin and ends:
+            # Nothing but what was made just now: it need not be looked at.
+            known.access, known.access_at = Access(ready=True, certificate_ends=ends), self._now()
 
     def endpoint(self, known: Known, pod: Json | None) -> EndpointStatus:
         """Where it is reached, by whom."""
@@ -86,11 +94,15 @@ class Reaching:
         return EndpointStatus(internal=inside, public=known.origin, control=control)
 
     async def _look(self, known: Known) -> Access:
-        known.origin = await self._origin(known)
+        namespace = known.stored.metadata.namespace
+        service = await self._api.get(Kind.SERVICE, namespace, names.of(known.stored))
+        known.service.see(service)
+        known.origin = await self._origin(known, service)
         trouble: Trouble | None = None
         for kind, manifest in await self._standing(known.stored, known.origin):
-            name = manifest["metadata"]["name"]
-            found = await self._api.get(kind, known.stored.metadata.namespace, name)
+            found = service
+            if kind is not Kind.SERVICE:
+                found = await self._api.get(kind, namespace, manifest["metadata"]["name"])
             if found is None or _asked(found) != _asked(manifest):
                 return Access(ready=False)
             trouble = trouble or sightings.attachment_trouble(found)
@@ -158,11 +170,11 @@ class Reaching:
         looked = [(kind, await self._api.get(kind, namespace, name)) for kind in others]
         return [(kind, found) for kind, found in looked if found is not None]
 
-    async def _ensure_one(self, kind: Kind, namespace: str, manifest: Json) -> None:
+    async def _ensure_one(self, kind: Kind, namespace: str, manifest: Json) -> Json | None:
+        """The object where it was made anew."""
         name = manifest["metadata"]["name"]
         try:
-            await self._api.create(kind, namespace, manifest)
-            return
+            return await self._api.create(kind, namespace, manifest)
         except AlreadyThere:
             found = await self._api.get(kind, namespace, name)
         if found is not None and _asked(found) != _asked(manifest):
@@ -171,21 +183,25 @@ class Reaching:
                 asked["spec"] = {"tls": None, **asked["spec"]}
             notes = {"annotations": manifest["metadata"]["annotations"]}
             await self._api.merge(kind, namespace, name, {"metadata": notes, **asked})
+        return None
 
-    async def _ensure_certificate(self, known: Known) -> None:
+    async def _ensure_certificate(self, known: Known, *, anew: bool) -> datetime | None:
+        """When it ends, where it was made anew; ``anew``: there will hardly be one yet."""
         if self._authority is None:
-            return
-        held, hosts = await self._held(known), self._hosts(known)
-        if self._is_current(known, held):
-            return
-        issued = self._authority.issue(hosts, self._now())
+            return None
+        if not anew and self._is_current(known, await self._held(known)):
+            return None
+        issued = self._authority.issue(self._hosts(known), self._now())
         data = {name: base64.b64encode(pem).decode() for name, pem in issued.items()}
         manifest = access.certificate_secret(known.stored, data)
         namespace, name = known.stored.metadata.namespace, manifest["metadata"]["name"]
         try:
             await self._api.create(Kind.SECRET, namespace, manifest)
         except AlreadyThere:
-            await self._api.merge(Kind.SECRET, namespace, name, {"data": data})
+            if not anew or not self._is_current(known, await self._held(known)):
+                await self._api.merge(Kind.SECRET, namespace, name, {"data": data})
+            return None
+        return certificates.expires_at(issued)
 
     async def _held(self, known: Known) -> dict[str, bytes]:
         name = names.tls_name(known.uid)
@@ -195,8 +211,8 @@ class Reaching:
     def _hosts(self, known: Known) -> tuple[str, ...]:
         return access.certificate_hosts(known.stored, _host_of(known.origin))
 
-    async def _origin(self, known: Known) -> str | None:
-        """The public URL; None while the Service has no port yet."""
+    async def _origin(self, known: Known, service: Json | None) -> str | None:
+        """The public URL; None while the Service has no port yet. ``service``: as just seen."""
         wanted, namespace = known.stored.spec.access, known.stored.metadata.namespace
         match wanted.type:
             case "Ingress" | "HTTPRoute":
@@ -205,8 +221,9 @@ class Reaching:
             case "ClusterIP":
                 return f"https://{names.dns_name(known.uid, namespace)}:{PUBLIC_PORT}"
             case "NodePort":
-                found = await self._api.get(Kind.SERVICE, namespace, names.of(known.stored))
-                port_number = _node_port(found)
+                if service is None:
+                    service = await self._api.get(Kind.SERVICE, namespace, names.of(known.stored))
+                port_number = _node_port(service)
                 if port_number is None:
                     return None
                 host = wanted.host or self._public_host or await self._node_host()
