@@ -41,7 +41,7 @@ class ApiServer:
 
 
 @contextmanager
-def api_server(core: int) -> Iterator[ApiServer]:
+def api_server() -> Iterator[ApiServer]:
     """Up with our CRD and a namespace ``bench``; gone with all it holds afterwards."""
     with tempfile.TemporaryDirectory(prefix="medxamion-bench-") as name:
         folder = Path(name)
@@ -51,11 +51,11 @@ def api_server(core: int) -> Iterator[ApiServer]:
              "--listen-client-urls", f"http://127.0.0.1:{etcd_port}",
              "--advertise-client-urls", f"http://127.0.0.1:{etcd_port}",
              "--listen-peer-urls", f"http://127.0.0.1:{peer_port}"],
-            core, folder / "etcd.log",
+            None, folder / "etcd.log",
         )  # fmt: skip
         try:
             token = secrets.token_hex(16)
-            server = start(_command(folder, port, etcd_port, token), core, folder / "apiserver.log")
+            server = start(_command(folder, port, etcd_port, token), None, folder / "apiserver.log")
             try:
                 yield _ready(folder, port, token, server, etcd)
             finally:

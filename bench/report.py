@@ -34,7 +34,7 @@ def show(measures: list[Measure]) -> None:
         table.add_column(column, justify="right" if column in ("value", "promised") else "left")
     for measure in measures:
         table.add_row(
-            measure.what, _with_unit(measure.value, measure.unit), _promise(measure),
+            measure.what, with_unit(measure.value, measure.unit), promised(measure),
             {True: "met", False: "[bold red]MISSED", None: ""}[measure.met], measure.note,
         )  # fmt: skip
     Console(highlight=False, width=120).print(table)
@@ -60,13 +60,15 @@ def percentile(values: list[float], percent: float) -> float:
     return ordered[min(len(ordered) - 1, max(0, -int(-len(ordered) * percent // 100) - 1))]
 
 
-def _promise(measure: Measure) -> str:
+def promised(measure: Measure) -> str:
+    """In words; nothing where nothing is."""
     if measure.target is None:
         return ""
     sign = "<=" if measure.better == "less" else ">="
-    return f"{sign} {_with_unit(measure.target, measure.unit)}"
+    return f"{sign} {with_unit(measure.target, measure.unit)}"
 
 
-def _with_unit(value: float, unit: str) -> str:
+def with_unit(value: float, unit: str) -> str:
+    """As people read it."""
     digits = 0 if abs(value) >= 100 or value == int(value) else 2
     return f"{value:,.{digits}f} {unit}".rstrip()
