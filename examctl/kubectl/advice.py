@@ -24,6 +24,8 @@ _POD = "`kubectl describe pod exam-{uid} -n {namespace}` has the details"
 _CLAIM = "`kubectl describe pvc exam-{uid} -n {namespace}` has the details"
 _LEAVE = "nothing has to be done: it heals by itself once the cause is gone"
 _ACTIONS = {
+    "AdmissionRefused": "the message says who forbids it: a LimitRange, Pod Security, a policy, or"
+    " what is missing in {namespace}; the operator tries on",
     "CertificateExpired": f"find out why it was not renewed: {_OPERATOR}",
     "CertificatePending": "look at the issuer: `kubectl describe certificate -n {namespace}`",
     "ClientEnded": f"it is brought back by itself; {_POD}",
@@ -42,6 +44,7 @@ _ACTIONS = {
     "ProvisioningFailed": _CLAIM
     + "; correct the storage class, or delete and apply anew with another",
     "QuotaExceeded": "raise the quota of {namespace} or free some of it",
+    "QuotaUnanswered": "give {namespace} a LimitRange with a default for what the quota counts",
     "ReceiptRejected": "nothing is erased without a right receipt; take a backup by `kubectl exam"
     " export {name} -n {namespace}` and see to the coordinator",
     "RegistrationRefused": "import exam version and roster at the coordinator, as the message says",

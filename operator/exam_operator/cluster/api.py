@@ -5,6 +5,7 @@ was seen, so that nothing newer is ever deleted in its place.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -21,6 +22,7 @@ Json = dict[str, Any]
 _TIMEOUT_SECONDS = 15
 _PAGE = 500
 _LONGEST_PAUSE_SECONDS = 60.0
+_LACKS_A_RIGHT = re.compile(r'User "[^"]*" cannot ')
 _MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -208,16 +210,26 @@ def _done(reply: Reply) -> Reply:
             raise Stale("the object is gone")
         case 409:
             raise Stale(said)
-        case 403 if "exceeded quota" in said:
-            raise Refused("QuotaExceeded", f"{said}; raise the quota or free some of it")
         case 403:
-            raise Refused("Forbidden", f"{said}; see the operator's Role in the chart")
+            raise _forbidden(said)
         case 400 | 422:
             raise Refused("RefusedByApi", said)
         case 429 if reply.retry_after is not None:
             raise Busy(reply.retry_after, f"the API server is overloaded: {said}")
         case _:
             raise EdgeError(f"the API server answered {reply.status}: {said}")
+
+
+def _forbidden(said: str) -> Refused:
+    """Of all that the API server forbids, only a missing right is the Role's fault."""
+    if "exceeded quota" in said:
+        return Refused("QuotaExceeded", f"{said}; raise the quota or free some of it")
+    if "failed quota" in said:
+        mend = "let a LimitRange of the namespace give what the quota asks for"
+        return Refused("QuotaUnanswered", f"{said}; {mend}")
+    if _LACKS_A_RIGHT.search(said):
+        return Refused("Forbidden", f"{said}; see the operator's Role in the chart")
+    return Refused("AdmissionRefused", f"{said}; it is made once nothing forbids it any more")
 
 
 def _message(reply: Reply) -> str:

@@ -73,16 +73,33 @@ async def test_an_end_that_no_watch_told_of_is_seen_all_the_same(tmp_path: Path)
         await rig.until(lambda s: runs(s) and s.epoch > first, "a successor")
 
 
-async def test_a_refused_start_is_told_and_burns_no_epoch(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("exceeded quota: exams, requested: pods=1", "QuotaExceeded"),
+        ("failed quota: exams: must specify limits.cpu for: exam-client", "QuotaUnanswered"),
+        ("maximum memory usage per Container is 256Mi, but limit is 512Mi", "AdmissionRefused"),
+        ('violates PodSecurity "restricted:latest": seccompProfile', "AdmissionRefused"),
+        ("error looking up service account exams/exam-client: not found", "AdmissionRefused"),
+        (
+            'User "system:serviceaccount:medxamion-operator:medxamion-operator" cannot create'
+            ' resource "pods" in API group "" in the namespace "exams"',
+            "Forbidden",
+        ),
+    ],
+)
+async def test_a_refused_start_is_told_and_burns_no_epoch(
+    tmp_path: Path, said: str, reason: str
+) -> None:
     async with cluster_rig(tmp_path) as rig:
 
         def no_quota(verb: str, before: object, raw: object) -> None:
             if verb == "create":
-                raise Refusal(403, "Forbidden", "exceeded quota: exams, requested: pods=1")
+                raise Refusal(403, "Forbidden", f'pods "exam-x" is forbidden: {said}')
 
         rig.store.admissions["pods"].append(no_quota)
         await rig.create()
-        await rig.until(lambda s: degraded(s) == "QuotaExceeded", "the refusal")
+        await rig.until(lambda s: degraded(s) == reason, "the refusal")
         rig.store.admissions["pods"].remove(no_quota)
         status = await rig.until(runs, "Running")
         assert (status.epoch, status.restarts.count) == (1, 0)
