@@ -13,11 +13,12 @@ _NAME = "scale"
 _OPENING = """# The operator at scale
 
 Made by `make bench-cluster` on {made_on} (version {version}, {cores} cores; load average
-{load_before} before it, {load_after} at its end); these figures are in [scale.json](scale.json), too.
+{load_before} before it, {load_after} at its end); also in [scale.json](scale.json).
+
 A real API server with etcd, a pretended kubelet, pretended exam-clients and the operator share the
-cores. What each of them used stands beside the figure, and `others` had no part in it. Where nothing
-is left of the cores, a figure says how big the machine is; the milliseconds a delivery say what the
-operator takes.
+cores. What each of them used stands beside the figure, and `others` had no part in it. Where
+nothing is left of the cores, a figure says how big the machine is; milliseconds a delivery say what
+the operator takes.
 
 | measured | value | promised | | note |
 |---|---|---|---|---|
