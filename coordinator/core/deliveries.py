@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from coordinator.errors import Conflict
+from coordinator.errors import Conflict, RuleViolated
 from exam_contract.base import rfc3339
 from exam_contract.delivery import (
     API_VERSION,
@@ -18,6 +18,9 @@ from exam_contract.registration import DeliveryRegistration
 
 Edit = Literal["finalise", "rollback", "abort", "restart"]
 _NAME = re.compile(r"[^a-z0-9]+")
+_IMAGE_REFUSED = (
+    "spec.client.image can't be chosen here; apply the ExamDelivery with the rights of its namespace"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,10 @@ class Wanted:
 
 
 def build_object(wanted: Wanted) -> ExamDelivery:
-    """The whole object. Raises pydantic's ValidationError for wrong optional parts."""
-    return ExamDelivery.model_validate(
+    """The whole object. Raises pydantic's ValidationError for wrong optional parts, RuleViolated
+    for one that is not an admin's to choose: an image would run with the delivery's keys.
+    """
+    made = ExamDelivery.model_validate(
         {
             "apiVersion": API_VERSION,
             "kind": KIND,
@@ -65,6 +70,10 @@ def build_object(wanted: Wanted) -> ExamDelivery:
             },
         }
     )
+    if made.spec.client.image is not None:
+        fault = {"path": "spec.client.image", "message": _IMAGE_REFUSED}
+        raise RuleViolated(_IMAGE_REFUSED, errors=[fault])
+    return made
 
 
 def first_registration(made: ExamDelivery) -> DeliveryRegistration:
