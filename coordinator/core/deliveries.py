@@ -19,7 +19,7 @@ from exam_contract.registration import DeliveryRegistration
 Edit = Literal["finalise", "rollback", "abort", "restart"]
 _NAME = re.compile(r"[^a-z0-9]+")
 _IMAGE_REFUSED = (
-    "spec.client.image can't be chosen here; apply the ExamDelivery with the rights of its namespace"
+    "spec.client.image can't be chosen here; apply the ExamDelivery with rights in its namespace"
 )
 
 

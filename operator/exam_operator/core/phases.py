@@ -26,7 +26,7 @@ NEEDS_CLIENT = frozenset(
 )
 RECOVERABLE = NEEDS_CLIENT - {Phase.PREPARING}
 _CLOSING = frozenset({DesiredState.FINALISED, DesiredState.ABORTED})
-_FROZEN_STATES = frozenset({"frozen", "sealed", "uploading", "committed", "receipted", "erased"})
+FROZEN_STATES = frozenset({"frozen", "sealed", "uploading", "committed", "receipted", "erased"})
 
 
 class Closing(StrEnum):
@@ -243,7 +243,7 @@ def _rolled_back(observed: Observed, closing: Closing, now: datetime) -> bool:
 
 def _is_frozen(observed: Observed) -> bool:
     client = observed.client
-    return client is not None and client.transfer.state in _FROZEN_STATES
+    return client is not None and client.transfer.state in FROZEN_STATES
 
 
 def _from_validated(observed: Observed) -> Phase:

@@ -23,6 +23,7 @@ from exam_contract.delivery import (
 from exam_contract.delivery_rules import data_validated
 from exam_operator.core import commands as c
 from exam_operator.core import pacing, phases, recovery, removal, reporting, statuses
+from exam_operator.core.belief import believed
 from exam_operator.core.pacing import Pace
 from exam_operator.core.world import Child, Observed, Remains, SecretState, VolumeState
 
@@ -40,16 +41,18 @@ class Plan:
 
 def plan(observed: Observed, now: datetime, pace: Pace = pacing.ONE_MACHINE) -> Plan:
     """What to do now. A paused object gets no write at all, not even of its status."""
+    written = observed.object.status
+    if observed.object.spec.paused:
+        return Plan(written, (), pacing.IDLE_SECONDS)
+    observed = believed(observed)
     stored = observed.object
-    if stored.spec.paused:
-        return Plan(stored.status, (), pacing.IDLE_SECONDS)
     if stored.metadata.deletion_timestamp is not None and removal.allowed(observed, now):
         return _removal(observed, now)
     step = phases.next_step(observed, now)
     acts = _actions(observed, step, now)
     status = statuses.next_status(observed, step, acts, template_digest(stored.spec), now)
     wait = _requeue(observed, step, pace, now)
-    return _finished(observed, status, acts, wait, pace, now)
+    return _finished(observed, written, status, acts, wait, pace, now)
 
 
 def template_digest(spec: ExamDeliverySpec) -> str:
@@ -59,6 +62,7 @@ def template_digest(spec: ExamDeliverySpec) -> str:
 
 def _finished(
     observed: Observed,
+    written: ExamDeliveryStatus,
     status: ExamDeliveryStatus,
     acts: tuple[c.Command, ...],
     requeue_seconds: float,
@@ -66,13 +70,13 @@ def _finished(
     now: datetime,
 ) -> Plan:
     ordered: list[c.Command] = []
-    if status != observed.object.status:
+    if status != written:
         ordered.append(c.WriteStatus(status))
     ordered.extend(acts)
     body = reporting.registration(observed, status)
     if reporting.due(observed.registered, body, status.phase, pace.heartbeat, now):
         ordered.append(c.RegisterDelivery(body))
-    moved = status.phase is not observed.object.status.phase
+    moved = status.phase is not written.phase
     return Plan(status, tuple(ordered), pacing.SOON_SECONDS if moved or acts else requeue_seconds)
 
 
