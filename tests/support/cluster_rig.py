@@ -77,6 +77,10 @@ class ClusterRig:
         }
         return ClusterSettings(**{**wanted, **self._settings})
 
+    def change_settings(self, **settings: Any) -> None:
+        """As an upgrade of the chart does it; the next operator is started with them."""
+        self._settings |= settings
+
     async def start_operator(self) -> None:
         self.operator = OperatorThread(self.settings(), self.now)
         await asyncio.to_thread(self.operator.start)

@@ -35,6 +35,7 @@ class FakeKubelet:
         self.unpullable: set[str] = set()
         self.schedules = True
         self.turns_away = False
+        self.mounts = True
         self.unreachable: set[str] = set()
         """Nodes that nobody can talk to; what runs there runs on."""
         self.back_off = timedelta(seconds=10)
@@ -145,6 +146,9 @@ class FakeKubelet:
         image = pod["spec"]["containers"][0]["image"]
         if mounted is None:
             self._waits(pod, "ContainerCreating")
+        elif not self.mounts:
+            self._waits(pod, "ContainerCreating")
+            self._complain(pod, "FailedMount", 'MountVolume.SetUp failed for volume "data"')
         elif image in self.unpullable:
             self._waits(pod, "ImagePullBackOff", f'Back-off pulling image "{image}"')
         else:
@@ -261,6 +265,20 @@ class FakeKubelet:
         waiting = {"reason": reason, **({"message": message} if message else {})}
         status = {"name": _APP, "restartCount": 0, "ready": False, "state": {"waiting": waiting}}
         self._set(pod, phase="Pending", containerStatuses=[status])
+
+    def _complain(self, pod: Json, reason: str, message: str) -> None:
+        meta = pod["metadata"]
+        if self.store.find("events", meta["namespace"], f"{meta['uid']}.{reason}") is not None:
+            return
+        event = {
+            "metadata": {"name": f"{meta['uid']}.{reason}"},
+            "involvedObject": {"uid": meta["uid"], "kind": "Pod"},
+            "type": "Warning",
+            "reason": reason,
+            "message": message,
+            "lastTimestamp": rfc3339(self.store.now()),
+        }
+        self.store.create("events", meta["namespace"], event)
 
     def _set(self, pod: Json, **status: object) -> None:
         self._edit(pod, lambda raw: raw["status"].update(status))

@@ -44,7 +44,7 @@ class ClusterEdge:
         self._registrar, self._holding, self._reaching = registrar, holding, reaching
         self._platform, self._now = platform, now
         self.telling = Telling(api, now)
-        self.looking = Looking(api, control, registrar, holding, reaching, now)
+        self.looking = Looking(api, control, registrar, holding, reaching, platform, now)
 
     def all_keys(self) -> list[Key]:
         return self._memory.keys()

@@ -14,18 +14,18 @@ from exam_operator.adapters.coordinator import Registrar
 from exam_operator.adapters.exam_client import ControlPort
 from exam_operator.adapters.signatures import check_receipt
 from exam_operator.cluster.api import ClusterApi, Kind
+from exam_operator.cluster.complaints import Complaints
 from exam_operator.cluster.holding import Holding
 from exam_operator.cluster.memory import Known, Looked, finalizers
 from exam_operator.cluster.reaching import Reaching, url_of_running
-from exam_operator.core import names, sightings
-from exam_operator.core.world import Child, Exit, Observed, Volume
+from exam_operator.core import manifests, names, sightings
+from exam_operator.core.world import Child, Exit, Observed, Trouble, Volume
 from exam_operator.errors import ClientSilent
 
 Json = dict[str, Any]
 _QUIET = frozenset({Phase.PREPARED, Phase.RUNNING})
 _SUSPICION = timedelta(seconds=10)
 _NODE_FRESH = timedelta(seconds=5)
-_WARN_AFTER = timedelta(seconds=4)
 _JUST_HEARD_SECONDS = 1.0
 _MAKING_SECONDS = 15.0
 
@@ -40,10 +40,12 @@ class Looking:
         registrar: Registrar,
         holding: Holding,
         reaching: Reaching,
+        platform: manifests.Platform,
         now: Callable[[], datetime],
     ) -> None:
         self._api, self._control, self._registrar = api, control, registrar
         self._holding, self._reaching, self._now = holding, reaching, now
+        self._platform, self._complaints = platform, Complaints(api, now)
         self._nodes: dict[str, tuple[datetime, tuple[str | None, bool]]] = {}
 
     async def look(self, known: Known) -> Observed:
@@ -156,6 +158,8 @@ class Looking:
             live_probe_failed=probed,
             node_trouble=trouble,
             node_lost=lost,
+            platform=manifests.platform_digest(known.stored, self._platform),
+            complaint=await self._complaint(pod),
         )
         return sightings.child(pod, around)
 
@@ -180,22 +184,17 @@ class Looking:
     async def _volume(self, known: Known) -> Volume:
         claim = known.claim.found
         if claim is not None and claim.get("status", {}).get("phase") == "Pending":
-            known.claim_warning = await self._warning(claim)
+            complaint = await self._complaints.about(claim)
         else:
-            known.claim_warning = None
-        return sightings.volume(claim, known.stored, known.claim_warning)
+            complaint = None
+        warning = None if complaint is None else complaint.message
+        return sightings.volume(claim, known.stored, warning)
 
-    async def _warning(self, claim: Json) -> str | None:
-        """Why the claim is not bound, in the provisioner's words."""
-        made = sightings.instant(claim["metadata"].get("creationTimestamp"))
-        if made is not None and self._now() - made < _WARN_AFTER:
+    async def _complaint(self, pod: Json) -> Trouble | None:
+        """What keeps a pod from beginning though a node took it."""
+        if not sightings.is_stuck(pod):
             return None
-        chosen = f"involvedObject.uid={claim['metadata']['uid']},type=Warning"
-        events = await self._api.listed(
-            Kind.EVENT, claim["metadata"]["namespace"], fieldSelector=chosen
-        )
-        newest = max(events, key=_told_at, default=None)
-        return None if newest is None else str(newest.get("message", ""))[:500]
+        return await self._complaints.about(pod)
 
 
 def _is_untouched(known: Known) -> bool:
@@ -219,10 +218,6 @@ def _is_over(known: Known) -> bool:
     """An end without a pod: nothing moves here by itself any more."""
     ended = known.stored.status.phase in END_PHASES
     return ended and known.pod.known and known.pod.found is None
-
-
-def _told_at(event: Json) -> str:
-    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def _uid(pod: Json) -> str:

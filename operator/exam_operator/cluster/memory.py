@@ -75,7 +75,6 @@ class Known:
     access_generation: int = -1
     closed_generation: int = -1
     origin: str | None = None
-    claim_warning: str | None = None
     silent_since: datetime | None = None
     was_ready: bool = False
     exits: list[Exit] = field(default_factory=list)

@@ -186,6 +186,9 @@ def _pending_template(observed: Observed, template: str) -> Fact:
     if child is not None and child.alive and child.template != template:
         message = "spec.client changed; it applies from the next start, never to a running exam"
         return Fact("PendingTemplate", "True", "AppliesAtNextStart", message)
+    if child is not None and child.alive and child.outdated:
+        message = "the installation gives another image by now; it applies from the next start"
+        return Fact("PendingTemplate", "True", "AppliesAtNextStart", message)
     return Fact("PendingTemplate", "False", "UpToDate")
 
 

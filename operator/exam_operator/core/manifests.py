@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from exam_contract.canonical import digest
 from exam_contract.delivery import FINALIZER, ExamDelivery
 from exam_operator.core import names
 from exam_operator.core.recovery import HUNG_GRACE_SECONDS
@@ -59,6 +60,7 @@ def pod(stored: ExamDelivery, start: Start, platform: Platform) -> Json:
     meta = names.meta(stored)
     meta["labels"] |= {names.PROTECTED_LABEL: "true", names.EPOCH_LABEL: str(start.epoch)}
     meta["annotations"][names.TEMPLATE_ANNOTATION] = start.template
+    meta["annotations"][names.PLATFORM_ANNOTATION] = platform_digest(stored, platform)
     spec: Json = {
         "serviceAccountName": platform.service_account,
         "automountServiceAccountToken": False,
@@ -84,6 +86,17 @@ def pod(stored: ExamDelivery, start: Start, platform: Platform) -> Json:
     if platform.image_pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in platform.image_pull_secrets]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
+
+def platform_digest(stored: ExamDelivery, platform: Platform) -> str:
+    """Of what is not in the spec and may keep a pod from ever beginning."""
+    given = {
+        "image": _image(stored, platform),
+        "pullPolicy": platform.image_pull_policy,
+        "pullSecrets": list(platform.image_pull_secrets),
+        "account": platform.service_account,
+    }
+    return digest(given)
 
 
 def claim(stored: ExamDelivery, secret_digest: str) -> Json:
@@ -128,7 +141,7 @@ def _container(stored: ExamDelivery, start: Start, platform: Platform) -> Json:
         mounts.append({"name": "public-tls", "mountPath": PUBLIC_TLS_DIR, "readOnly": True})
     return {
         "name": names.APP,
-        "image": stored.spec.client.image or platform.client_image,
+        "image": _image(stored, platform),
         "imagePullPolicy": platform.image_pull_policy,
         "env": _environment(stored, start, platform),
         "ports": [
@@ -155,6 +168,10 @@ def _container(stored: ExamDelivery, start: Start, platform: Platform) -> Json:
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts,
     }
+
+
+def _image(stored: ExamDelivery, platform: Platform) -> str:
+    return stored.spec.client.image or platform.client_image
 
 
 def _environment(stored: ExamDelivery, start: Start, platform: Platform) -> list[Json]:

@@ -163,14 +163,15 @@ def _has_file_and_key(observed: Observed) -> bool:
 
 
 def _replace(observed: Observed, child: Child) -> tuple[c.Command, ...]:
-    """One that never began is started as the spec is now; one on a lost node where that is asked.
+    """One that never began is started as it would be now; one on a lost node where that is asked.
 
     Asking is all that is ever done: the successor waits until the object is really gone.
     """
     if child.stopping_since is not None:
         return ()
-    if child.never_ran and child.template != template_digest(observed.object.spec):
-        return (c.StopClient("spec.client changed before it ever ran"),)
+    changed = child.outdated or child.template != template_digest(observed.object.spec)
+    if child.never_ran and changed:
+        return (c.StopClient("what it is started with changed before it ever ran"),)
     wanted = observed.object.spec.recovery.node_loss_policy == "Replace"
     if child.node_lost and wanted and _has_file_and_key(observed):
         return (c.StopClient("its node is lost"),)

@@ -42,9 +42,19 @@ _NEVER_BEGAN = frozenset(
         "RunContainerError",
     }
 )
-_MENDS = {
-    "ErrImagePull": "correct spec.client.image, or make the image available",
-    "ImagePullBackOff": "correct spec.client.image, or make the image available",
+_CORRECT_THE_IMAGE = (
+    "correct spec.client.image or the chart's client.image, or make the image available"
+)
+_HINDRANCES = {
+    "FailedMount": "put what it mounts where the message says; it starts by itself then",
+    "FailedMapVolume": "see to the volume; it starts by itself then",
+    "FailedAttachVolume": "see to the volume, or to the node that still holds it",
+    "FailedCreatePodSandBox": "see to the node, its network above all",
+    "NetworkNotReady": "see to the node's network",
+}
+_MENDS = _HINDRANCES | {
+    "ErrImagePull": _CORRECT_THE_IMAGE,
+    "ImagePullBackOff": _CORRECT_THE_IMAGE,
     "InvalidImageName": "correct spec.client.image",
     "ErrImageNeverPull": "load the image onto the node, or let it be pulled",
     "Unschedulable": "make room, or a volume, for it; it starts by itself then",
@@ -60,13 +70,16 @@ class Around:
     live_probe_failed: bool = False
     node_trouble: str | None = None
     node_lost: bool = False
+    platform: str | None = None
+    """The digest that a pod made now would be marked with."""
+    complaint: Trouble | None = None
+    """What the cluster complains of, where it is stuck."""
 
 
 def child(pod: Json, around: Around) -> Child:
     """The pod as an exam-client."""
     meta, status = pod["metadata"], pod.get("status", {})
     container = _container(pod)
-    running = "running" in container.get("state", {})
     ended = _has_ended(pod, container)
     return Child(
         epoch=int(meta.get("labels", {}).get(names.EPOCH_LABEL, "0")),
@@ -85,11 +98,22 @@ def child(pod: Json, around: Around) -> Child:
         unanswered_since=around.unanswered_since,
         live_probe_failed=around.live_probe_failed,
         remains=_remains(pod, container) if ended else Remains.NONE,
-        never_ran=not running and not ended and not container.get("lastState"),
-        trouble=_trouble(pod, container),
+        never_ran=_never_ran(pod, container),
+        trouble=_trouble(pod, container) or _hindrance(around.complaint),
         node_trouble=around.node_trouble,
         node_lost=around.node_lost,
+        outdated=_is_outdated(pod, around),
     )
+
+
+def is_stuck(pod: Json) -> bool:
+    """Whether a node took it and it has not begun, and does not say itself what it waits for."""
+    container = _container(pod)
+    if pod["metadata"].get("deletionTimestamp") or not pod.get("spec", {}).get("nodeName"):
+        return False
+    if _condition(pod, "PodReadyToStartContainers").get("status") == "True":
+        return False  # volumes and network are there: it is the image that takes its time
+    return _never_ran(pod, container) and _trouble(pod, container) is None
 
 
 def foreign(found: Json | None, uid: str) -> bool:
@@ -270,6 +294,12 @@ def instant(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
+def _is_outdated(pod: Json, around: Around) -> bool:
+    """One that an earlier operator made bears no mark and is left as it is."""
+    mark = pod["metadata"].get("annotations", {}).get(names.PLATFORM_ANNOTATION)
+    return None not in (mark, around.platform) and mark != around.platform
+
+
 def _container(pod: Json) -> Json:
     statuses = pod.get("status", {}).get("containerStatuses") or []
     found: Json = next((one for one in statuses if one.get("name") == names.APP), {})
@@ -298,6 +328,18 @@ def _remains(pod: Json, container: Json) -> Remains:
     over = pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
     waiting = container.get("state", {}).get("waiting", {}).get("reason", "")
     return Remains.BLOCKING if over or waiting == "CrashLoopBackOff" else Remains.RETURNING
+
+
+def _never_ran(pod: Json, container: Json) -> bool:
+    running = "running" in container.get("state", {})
+    return not running and not _has_ended(pod, container) and not container.get("lastState")
+
+
+def _hindrance(complaint: Trouble | None) -> Trouble | None:
+    """Of what is told about a pod, only what hinders its node."""
+    if complaint is None or complaint.reason not in _HINDRANCES:
+        return None
+    return _told(complaint.reason, complaint.message)
 
 
 def _trouble(pod: Json, container: Json) -> Trouble | None:

@@ -48,7 +48,8 @@ class Child:
     cluster the end of its grace, which is ahead).
     ``unanswered_since``: since when ``/status`` has not answered; ``live_probe_failed``: the second
     signal, taken from its liveness probe. ``template``: what it was started with. ``never_ran``: it
-    is there and has not begun; ``trouble``: why. ``node_trouble``: what is wrong with its node;
+    is there and has not begun; ``trouble``: why. ``outdated``: the installation gives it
+    another image by now, or another way to it. ``node_trouble``: what is wrong with its node;
     ``node_lost``: the node is deleted or declared out of service, so that it can't be alive.
     """
 
@@ -65,6 +66,7 @@ class Child:
     trouble: Trouble | None = None
     node_trouble: str | None = None
     node_lost: bool = False
+    outdated: bool = False
 
     @property
     def gone(self) -> bool:

@@ -157,6 +157,42 @@ async def test_an_image_that_can_not_be_pulled_is_told_and_heals(tmp_path: Path,
         assert status.epoch == epoch
 
 
+async def test_an_image_that_the_installation_gave_wrongly_heals_with_it(tmp_path: Path) -> None:
+    """Nobody has to touch the deliveries; a pod that runs is left alone and the change told."""
+    async with cluster_rig(tmp_path, client_image="absent:1") as rig:
+        rig.kubelet.unpullable.add("absent:1")
+        await rig.create()
+        await rig.until(lambda s: degraded(s)[0] == "ImagePullBackOff", "the trouble")
+        rig.change_settings(client_image="present:1")
+        await rig.restart_operator()
+        status = await rig.until(lambda s: runs(s) and degraded(s) == ("", ""), "Running")
+        assert status.epoch == 2
+        client = await rig.exam_client()
+        rig.change_settings(client_image="present:2")
+        await rig.restart_operator()
+        await rig.until(template_pends, "that the change is told")
+        assert await rig.exam_client() == client
+
+
+def template_pends(status: ExamDeliveryStatus) -> bool:
+    return any(c.type == "PendingTemplate" and c.status == "True" for c in status.conditions)
+
+
+async def test_a_pod_that_can_not_begin_on_its_node_says_why(tmp_path: Path) -> None:
+    """One question serves all that wait, and nobody is asked while all is quiet."""
+    async with cluster_rig(tmp_path) as rig:
+        rig.kubelet.mounts = False
+        for name in ("morning", "noon", "night"):
+            await rig.create(name)
+        await rig.until(lambda s: s.epoch == 1, "the start")
+        rig.pass_time(seconds=5)
+        status = await rig.until(lambda s: degraded(s)[0] == "FailedMount", "the trouble")
+        assert 'failed for volume "data"; put what it mounts' in degraded(status)[1]
+        assert len(rig.calls("list", "events")) <= 3
+        rig.kubelet.mounts = True
+        await rig.until(lambda s: runs(s) and degraded(s) == ("", ""), "Running")
+
+
 async def test_a_node_that_turns_pods_away_is_not_besieged(tmp_path: Path) -> None:
     """Each is taken away for another, ever more slowly, and what the node says is told."""
     async with cluster_rig(tmp_path) as rig:

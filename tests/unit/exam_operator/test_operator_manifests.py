@@ -1,5 +1,6 @@
 """What is asked of the API server for one delivery, as whole documents."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,6 +80,28 @@ def test_the_pod_obeys_the_restricted_standard() -> None:
     assert kinds == {"persistentVolumeClaim", "secret", "projected", "emptyDir"}
 
 
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        ({"client_image": "other"}, True),
+        ({"image_pull_policy": "Always"}, True),
+        ({"image_pull_secrets": ("other",)}, True),
+        ({"service_account": "other"}, True),
+        ({"log_level": "debug", "gateway": "a/b", "ingress_class": "c"}, False),
+    ],
+)
+def test_what_of_an_installation_may_keep_a_pod_from_beginning(
+    change: dict[str, Any], counts: bool
+) -> None:
+    stored, before = deliveries.delivery(), manifests.Platform("https://c:8081", "image")
+    after = replace(before, **change)
+    digests = {manifests.platform_digest(stored, one) for one in (before, after)}
+    assert len(digests) == 1 + counts
+    own = deliveries.delivery(client={"image": "own"})
+    elsewhere = replace(before, client_image="other")
+    assert manifests.platform_digest(own, before) == manifests.platform_digest(own, elsewhere)
+
+
 def test_the_pod_tells_the_exam_client_everything() -> None:
     made = made_pod()
     (container,) = made["spec"]["containers"]
@@ -107,7 +130,11 @@ def test_the_pod_tells_the_exam_client_everything() -> None:
     }
     assert made["metadata"] == meta(
         labels={**LABELS, "medxamion.io/protected": "true", "medxamion.io/epoch": "3"},
-        annotations={"medxamion.io/object": "morning", "medxamion.io/template": "digest"},
+        annotations={
+            "medxamion.io/object": "morning",
+            "medxamion.io/template": "digest",
+            "medxamion.io/platform": made["metadata"]["annotations"]["medxamion.io/platform"],
+        },
     )
     assert made["spec"]["imagePullSecrets"] == [{"name": "registry"}]
     assert made["spec"]["restartPolicy"] == "Always"

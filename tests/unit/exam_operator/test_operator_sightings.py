@@ -8,7 +8,7 @@ import pytest
 
 from exam_contract.delivery import EndpointStatus
 from exam_operator.core import names, sightings
-from exam_operator.core.world import Remains, SecretState, VolumeState
+from exam_operator.core.world import Remains, SecretState, Trouble, VolumeState
 from tests.support import deliveries
 
 Json = dict[str, Any]
@@ -72,6 +72,44 @@ def test_a_pod(
     assert (child.alive, child.remains, child.never_ran) == (alive, remains, never_ran)
     assert (child.trouble.reason if child.trouble else None) == trouble
     assert child.epoch == 3
+
+
+@pytest.mark.parametrize(
+    ("found", "stuck"),
+    [
+        (pod(waiting("ContainerCreating")), True),
+        (pod(containerStatuses=[]), True),
+        (pod(RUNNING), False),
+        (pod(last={"terminated": ENDED}), False),
+        (pod(waiting("ImagePullBackOff", "it says so itself")), False),
+        (leaving(pod(waiting("ContainerCreating"))), False),
+        (pod(conditions=[{"type": "PodReadyToStartContainers", "status": "True"}]), False),
+    ],
+)
+def test_whether_a_pod_is_stuck_on_its_node(found: Json, stuck: bool) -> None:
+    assert sightings.is_stuck(found) is stuck
+    del found["spec"]["nodeName"]
+    assert not sightings.is_stuck(found)
+
+
+@pytest.mark.parametrize(("reason", "told"), [("FailedMount", True), ("FailedScheduling", False)])
+def test_only_what_hinders_a_node_is_told_of_a_stuck_pod(reason: str, told: bool) -> None:
+    around = sightings.Around(EndpointStatus(), complaint=Trouble(reason, "it says."))
+    child = sightings.child(pod(waiting("ContainerCreating")), around)
+    assert (child.trouble is not None) is told
+
+
+@pytest.mark.parametrize(
+    ("mark", "platform", "outdated"),
+    [("a", "a", False), ("a", "b", True), (None, "b", False), ("a", None, False)],
+)
+def test_a_pod_of_another_installation(
+    mark: str | None, platform: str | None, outdated: bool
+) -> None:
+    found = pod(RUNNING)
+    found["metadata"]["annotations"] = {names.PLATFORM_ANNOTATION: mark} if mark else {}
+    child = sightings.child(found, sightings.Around(EndpointStatus(), platform=platform))
+    assert child.outdated is outdated
 
 
 @pytest.mark.parametrize(
