@@ -13,7 +13,7 @@ from fastapi import Depends, FastAPI, Request
 from coordinator.api import deliveries, deps, internal, library, pages, people, probes, problems
 from coordinator.api import results as results_api
 from coordinator.api import socket as socket_api
-from coordinator.api.limits import Limits
+from coordinator.api.limits import Admit, Limits
 from coordinator.dashboard import routes as dashboard
 from coordinator.errors import Unauthenticated
 from coordinator.services.runtime import Runtime, open_runtime
@@ -62,7 +62,7 @@ def create_internal_app(runtime: Runtime) -> FastAPI:
         "/final-results": 64 * _MIB,
         "/final-results/chunks/": 4 * _MIB,
     }
-    app = _app("internal", _sharing(runtime), larger)
+    app = _app("internal", _sharing(runtime), larger, internal.admit)
     app.include_router(internal.router)
     return app
 
@@ -74,14 +74,14 @@ def create_metrics_app(standing: Standing) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[ProbedState]:
         yield {"standing": standing}
 
-    app = _app("metrics", lifespan, {})
+    app = _app("metrics", lifespan, {}, deps.admit)
     app.include_router(probes.router)
     return app
 
 
 def _public(lifespan: Lifespan) -> FastAPI:
     larger = {"/api/exams": 64 * _MIB, "/api/rosters": 16 * _MIB}
-    app = _app("public", lifespan, larger, dependencies=[Depends(deps.authorise)])
+    app = _app("public", lifespan, larger, deps.admit, dependencies=[Depends(deps.authorise)])
     for part in (people, library, deliveries, results_api, socket_api):
         app.include_router(part.router)
     app.include_router(dashboard.router(_viewer))
@@ -91,7 +91,9 @@ def _public(lifespan: Lifespan) -> FastAPI:
     return app
 
 
-def _app(door: str, lifespan: Lifespan, larger: Mapping[str, int], **options: Any) -> FastAPI:
+def _app(
+    door: str, lifespan: Lifespan, larger: Mapping[str, int], admit: Admit, **options: Any
+) -> FastAPI:
     app = FastAPI(
         title=f"MedXamion coordinator ({door})",
         version=VERSION,
@@ -101,7 +103,7 @@ def _app(door: str, lifespan: Lifespan, larger: Mapping[str, int], **options: An
         openapi_url=None if door == "metrics" else "/openapi.json",
         **options,
     )
-    app.add_middleware(Limits, door=door, larger=larger)
+    app.add_middleware(Limits, door=door, larger=larger, admit=admit)
     problems.install(app)
     return app
 

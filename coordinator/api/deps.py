@@ -103,6 +103,13 @@ async def identify(connection: HTTPConnection, runtime: Runtime) -> Principal:
     return Principal(session, cookie if session is not None else None)
 
 
+async def admit(connection: HTTPConnection) -> None:
+    """Before a large body is read. Raises Unauthenticated, DatabaseUnavailable."""
+    principal = await identify(connection, runtime_of(connection))
+    if principal.session is None:
+        raise Unauthenticated("sign in first; a body this large is read from nobody else")
+
+
 async def _remembered(
     runtime: Runtime, key: bytes, looks: bool, read: Callable[..., Awaitable[Session | None]]
 ) -> Session | None:

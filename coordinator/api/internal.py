@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from starlette.requests import HTTPConnection
 
 from coordinator.api.deps import TheRuntime, runtime_of
 from coordinator.core.ingest import Fence
@@ -29,8 +30,13 @@ _CLIENT = "/api/internal/exam-clients/{delivery_id}"
 _BATCH = {"type": "object", "title": "EventBatch", "description": EventBatch.__doc__}
 
 
-def _bearer(request: Request) -> str:
-    header = request.headers.get("authorization", "")
+async def admit(connection: HTTPConnection) -> None:
+    """Before a large body is read. Raises Unauthenticated, NotReady."""
+    await runtime_of(connection).callers.exam_client(_bearer(connection))
+
+
+def _bearer(connection: HTTPConnection) -> str:
+    header = connection.headers.get("authorization", "")
     if header[:7].lower() != "bearer ":
         raise Unauthenticated("send Authorization: Bearer with your key")
     return header[7:].strip()

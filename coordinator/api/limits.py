@@ -2,15 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordinator.api import problems
+from coordinator.errors import Refused
 from coordinator.services.runtime import Runtime
 from exam_contract.problems import ProblemCode
 
+Admit = Callable[[HTTPConnection], Awaitable[None]]
 _BODY_SECONDS = 30.0
 _DEFAULT_BYTES = 64 * 1024
 _HEADERS = (
@@ -33,10 +36,14 @@ _HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Limits:
-    """``larger``: part of a path to the bytes allowed there; the last that fits wins."""
+    """``larger``: part of a path to the bytes allowed there; the last that fits wins.
 
-    def __init__(self, app: ASGIApp, door: str, larger: Mapping[str, int]) -> None:
-        self._app, self._door, self._larger = app, door, larger
+    ``admit`` raises Refused for who may not send so much: bodies are held in memory, and strangers
+    could otherwise fill it.
+    """
+
+    def __init__(self, app: ASGIApp, door: str, larger: Mapping[str, int], admit: Admit) -> None:
+        self._app, self._door, self._larger, self._admit = app, door, larger, admit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,11 +67,16 @@ class Limits:
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
         most = self._allowed(scope["path"])
         try:
+            if most > _DEFAULT_BYTES and _may_be_large(scope):
+                await self._admit(HTTPConnection(scope))
             async with asyncio.timeout(_BODY_SECONDS):
                 body = await _read(scope, receive, most)
         except TimeoutError:
             refusal = problems.response(ProblemCode.REQUEST_TIMEOUT, "send the body faster")
             await refusal(scope, receive, send)
+            return
+        except Refused as error:
+            await problems.refusal(error)(scope, receive, send)
             return
         if body is None:
             detail = f"at most {most} bytes are accepted here"
@@ -83,6 +95,14 @@ class Limits:
             route = getattr(scope.get("route"), "path", "none")
             labels = (self._door, route, scope["method"], str(status))
             runtime.metrics.requests.labels(*labels).observe(seconds)
+
+
+def _may_be_large(scope: Scope) -> bool:
+    """Whether it says so, or does not say how large it is."""
+    headers = dict(scope["headers"])
+    declared = headers.get(b"content-length", b"0")
+    short = declared.isdigit() and int(declared) <= _DEFAULT_BYTES
+    return not short or b"transfer-encoding" in headers
 
 
 async def _read(scope: Scope, receive: Receive, most: int) -> bytes | None:
