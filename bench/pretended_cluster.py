@@ -19,6 +19,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -90,7 +91,7 @@ class PretendedCluster:
 
     def exam_clients(self) -> web.Application:
         """The control port of all of them."""
-        app = web.Application(client_max_size=2**20)
+        app = web.Application(client_max_size=2**20, middlewares=[_forgiving])
         app.router.add_get("/status", self._status)
         app.router.add_put("/desired", self._put_desired)
         app.router.add_get("/healthz/live", _ok)
@@ -98,7 +99,7 @@ class PretendedCluster:
 
     def coordinator(self) -> web.Application:
         """Registration only."""
-        app = web.Application(client_max_size=2**20)
+        app = web.Application(client_max_size=2**20, middlewares=[_forgiving])
         app.router.add_put("/api/internal/deliveries/{uid}", self._register)
         return app
 
@@ -209,6 +210,15 @@ def _client_status(uid: str, desired: Json | None) -> Json:
         "content": {"ready": True}, "storage": {"state": "ok"}, "transfer": {"state": "none"},
         "reported_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
     }  # fmt: skip
+
+
+@web.middleware
+async def _forgiving(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """An operator that is killed leaves calls half sent."""
+    try:
+        return await handler(request)
+    except ConnectionResetError:
+        return web.Response(status=503)
 
 
 async def _ok(request: web.Request) -> web.Response:
