@@ -4,23 +4,29 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from cryptography import x509
 
+from exam_contract.delivery import Phase
 from tests.support import deliveries
-from tests.support.cluster import chart, installation, kubectl, objects, script
+from tests.support.cluster import chart, exam_day, installation, kubectl, objects, script
 from tests.support.cluster.api import Api
+from tests.support.cluster.hall import Hall
 from tests.support.cluster.installation import (
     DELIVERY_NAMESPACES,
     NAMESPACE,
     OPERATOR_NAMESPACE,
     Installation,
 )
+from tests.support.cluster.objects import Delivery
 
 Json = dict[str, Any]
+PARTICIPANTS = 4
 PLACE = DELIVERY_NAMESPACES[0]
 GUARD = "no-uninstall-while-deliveries-hold-untransferred-data"
 KEPT = {
@@ -55,6 +61,23 @@ def test_an_upgrade_without_a_change_restarts_nothing(installed: Installation) -
     )
 
     assert _templates(installed.api) == before
+
+
+def test_an_upgrade_leaves_a_running_exam_alone(installed: Installation, tmp_path: Path) -> None:
+    """A new operator, and another image for exam-clients to come."""
+    day = exam_day.begin(installed, PLACE, tmp_path, "upgraded", participants=PARTICIPANTS)
+    with Hall(day) as hall:
+        hall.answers(PARTICIPANTS)
+        before = _pinned(day.delivery)
+        with _upgraded("--set", "operator.logLevel=warning", "--set", "client.image.tag=later"):
+            day.delivery.wait_condition("PendingTemplate")
+            hall.answers(4 * PARTICIPANTS)
+            assert _pinned(day.delivery) == before
+        day.delivery.wait_condition("PendingTemplate", "False")
+        hall.finish()
+        assert _pinned(day.delivery) == before
+    day.delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
+    day.assert_nothing_lost()
 
 
 def test_a_new_address_brings_a_certificate_of_the_same_authority(installed: Installation) -> None:
@@ -120,6 +143,29 @@ def test_removal_leaves_nothing_stuck_and_what_must_be_kept(
         )
         == 0
     )
+
+
+@contextmanager
+def _upgraded(*values: str) -> Iterator[None]:
+    """The release with other values, for the while."""
+    where = ("-n", NAMESPACE, "--timeout", "5m")
+    script.call("helm", "upgrade", "medxamion", str(chart.CHART), *where, "--reuse-values", *values)
+    try:
+        _rolled_out()
+        yield
+    finally:
+        script.call("helm", "rollback", "medxamion", *where)
+        _rolled_out()
+
+
+def _rolled_out() -> None:
+    installation.roll_out(NAMESPACE, "medxamion-coordinator")
+    installation.roll_out(OPERATOR_NAMESPACE, "medxamion-operator")
+
+
+def _pinned(delivery: Delivery) -> tuple[str, int]:
+    pod = delivery.pod()
+    return pod["metadata"]["uid"], objects.container_of(pod)["restartCount"]
 
 
 @pytest.fixture

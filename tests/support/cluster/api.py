@@ -17,6 +17,7 @@ _GROUPS = {
     "deployments": "apps/v1",
     "statefulsets": "apps/v1",
     "examdeliveries": "exams.medxamion.io/v1",
+    "storageclasses": "storage.k8s.io/v1",
     "ingresses": "networking.k8s.io/v1",
     "networkpolicies": "networking.k8s.io/v1",
     "poddisruptionbudgets": "policy/v1",

@@ -17,6 +17,11 @@ def operator_restarts() -> int:
     return _count("MEDXAMION_E2E_OPERATOR_RESTARTS", 5)
 
 
+def applies() -> int:
+    """Deliveries that are applied one after the other."""
+    return _count("MEDXAMION_E2E_APPLIES", 3)
+
+
 def every_transfer_state() -> bool:
     """Whether a transfer is interrupted in all of its states, and not in two."""
     return bool(os.environ.get("MEDXAMION_E2E_TRANSFER_STATES"))

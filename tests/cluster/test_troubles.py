@@ -1,0 +1,169 @@
+"""What the platform can't give or somebody takes away: said in words soon, and mended by itself.
+
+A lost key half alone does not mend itself: it is said, and the exam goes on.
+"""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from exam_contract.delivery import FINALIZER, Phase
+from exam_operator.adapters.certificates import LIFETIME, Authority
+from tests.support.cluster import exam_day, objects
+from tests.support.cluster.api import Api, Json
+from tests.support.cluster.exam_day import Imported
+from tests.support.cluster.installation import OPERATOR_NAMESPACE, Installation
+from tests.support.cluster.objects import Delivery, container_of
+from tests.support.waiting import until
+
+SAID_WITHIN = 30
+"""Ten seconds are promised; a test may not depend on how fast its machine is."""
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def imported(installed: Installation, tmp_path_factory: pytest.TempPathFactory) -> Imported:
+    folder = tmp_path_factory.mktemp("troubles")
+    return exam_day.bring_exam(installed, folder, name="troubles", participants=2)
+
+
+def test_a_storage_class_that_is_not_there(api: Api, namespace: str, imported: Imported) -> None:
+    spec = {"storage": {"size": "64Mi", "storageClassName": "made-later"}}
+    delivery = _apply(api, namespace, "no-class", imported, spec)
+
+    _wait_said(delivery, "made-later")
+
+    with _storage_class(api, "made-later"):
+        _wait_well(delivery)
+
+
+def test_a_quota_that_is_used_up(api: Api, namespace: str, imported: Imported) -> None:
+    quota = {"metadata": {"name": "none-left"}, "spec": {"hard": {"pods": "0"}}}
+    api.create("resourcequotas", quota, namespace)
+    try:
+        delivery = _apply(api, namespace, "no-quota", imported)
+        _wait_said(delivery, "exceeded quota: none-left")
+    finally:
+        api.delete("resourcequotas", "none-left", namespace)
+
+    _wait_well(delivery)
+
+
+def test_keys_that_are_deleted_and_put_back(api: Api, namespace: str, imported: Imported) -> None:
+    delivery = _running(api, namespace, "no-keys", imported)
+    name, before = delivery.children, _standing(delivery)
+    kept = api.get("secrets", name, namespace)
+
+    api.delete("secrets", name, namespace)
+    _wait_said(delivery, "is being deleted; keep a copy")
+    assert FINALIZER in api.get("secrets", name, namespace)["metadata"]["finalizers"]
+    api.merge("secrets", name, {"metadata": {"finalizers": None}}, namespace)
+    api.wait_gone("secrets", name, namespace)
+    delivery.wait_condition("Degraded", reason="SecretMissing", seconds=SAID_WITHIN)
+    api.create("secrets", _altered(kept), namespace)
+    delivery.wait_condition("Degraded", reason="SecretDamaged", seconds=SAID_WITHIN)
+    assert _standing(delivery) == before, "the running exam-client goes on"
+
+    api.merge("secrets", name, {"metadata": {"finalizers": None}}, namespace)
+    api.delete("secrets", name, namespace)
+    api.wait_gone("secrets", name, namespace)
+    api.create("secrets", _as_new(kept), namespace)
+    delivery.wait_condition("Degraded", "False", seconds=SAID_WITHIN)
+    assert _standing(delivery) == before
+
+
+def test_a_certificate_that_ended_is_made_anew(
+    api: Api, namespace: str, imported: Imported, tmp_path: Path
+) -> None:
+    delivery = _running(api, namespace, "old-certificate", imported)
+    name, before = f"{delivery.children}-tls", _standing(delivery)
+    long_ago = datetime.now(UTC) - LIFETIME - timedelta(days=1)
+    held = api.get("secrets", "medxamion-ca", OPERATOR_NAMESPACE)["data"]
+    for part in ("ca.crt", "ca.key"):
+        (tmp_path / part).write_bytes(base64.b64decode(held[part]))
+    ended = Authority(tmp_path).issue((delivery.children,), long_ago)
+    data = {part: base64.b64encode(text).decode() for part, text in ended.items()}
+
+    api.merge("secrets", name, {"data": data}, namespace)
+
+    def renewed() -> bool:
+        text = base64.b64decode(api.get("secrets", name, namespace)["data"]["tls.crt"])
+        return x509.load_pem_x509_certificate(text).not_valid_after_utc > datetime.now(UTC)
+
+    until(renewed, seconds=90, what="the certificate to be made anew", pause_seconds=0.2)
+    delivery.wait_condition("Ready")
+    assert _standing(delivery) == before
+
+
+def _apply(
+    api: Api, namespace: str, name: str, imported: Imported, spec: Json | None = None
+) -> Delivery:
+    return objects.apply_example(
+        *(api, namespace, name),
+        exam=imported.exam,
+        roster=imported.roster,
+        participants=2,
+        spec=spec,
+    )
+
+
+def _running(api: Api, namespace: str, name: str, imported: Imported) -> Delivery:
+    delivery = _apply(api, namespace, name, imported)
+    _wait_well(delivery)
+    return delivery
+
+
+def _wait_well(delivery: Delivery) -> None:
+    delivery.wait_phase(Phase.RUNNING)
+    delivery.wait_condition("Ready")
+    delivery.wait_condition("Degraded", "False")
+
+
+def _wait_said(delivery: Delivery, words: str) -> None:
+    """Return once Degraded says so."""
+
+    def said() -> bool:
+        found = delivery.raw().get("status", {}).get("conditions", [])
+        told = [one["message"] for one in found if one["type"] == "Degraded"]
+        return any(words in message for message in told)
+
+    until(said, seconds=SAID_WITHIN, what=f"Degraded to say {words!r}", pause_seconds=0.2)
+
+
+def _standing(delivery: Delivery) -> tuple[str, int]:
+    pod = delivery.pod()
+    return pod["metadata"]["uid"], container_of(pod)["restartCount"]
+
+
+def _as_new(kept: Json) -> Json:
+    """A Secret that can be created again."""
+    meta = {part: kept["metadata"][part] for part in ("name", "labels", "finalizers")}
+    return {"metadata": meta, "type": kept["type"], "immutable": True, "data": kept["data"]}
+
+
+def _altered(kept: Json) -> Json:
+    other = base64.b64encode(b"\x07" * 32).decode()
+    return _as_new(kept) | {"data": kept["data"] | {"storage.key": other}}
+
+
+@contextmanager
+def _storage_class(api: Api, name: str) -> Iterator[None]:
+    """A class of that name, as the cluster's default one is."""
+    found = api.all("storageclasses")
+    mark = "storageclass.kubernetes.io/is-default-class"
+    default = next(
+        one for one in found if one["metadata"].get("annotations", {}).get(mark) == "true"
+    )
+    parts = ("provisioner", "parameters", "reclaimPolicy", "volumeBindingMode")
+    made = {part: default[part] for part in parts if part in default}
+    api.create("storageclasses", {"metadata": {"name": name}, **made})
+    try:
+        yield
+    finally:
+        api.delete("storageclasses", name)
