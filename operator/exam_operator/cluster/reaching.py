@@ -87,11 +87,12 @@ class Reaching:
             known.access, known.access_at = Access(ready=True, certificate_ends=ends), self._now()
 
     def endpoint(self, known: Known, pod: Json | None) -> EndpointStatus:
-        """Where it is reached, by whom."""
+        """Where it is reached, by whom; as it was told last, until it is worked out anew."""
         meta = known.stored.metadata
         inside = f"https://{names.dns_name(known.uid, meta.namespace)}:{PUBLIC_PORT}"
         control = None if pod is None else control_url(pod)
-        return EndpointStatus(internal=inside, public=known.origin, control=control)
+        public = known.origin or known.stored.status.endpoint.public
+        return EndpointStatus(internal=inside, public=public, control=control)
 
     async def _look(self, known: Known) -> Access:
         namespace = known.stored.metadata.namespace

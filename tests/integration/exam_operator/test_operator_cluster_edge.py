@@ -181,6 +181,22 @@ def _was_gentle(rig: ClusterRig) -> None:
     assert rig.calls("list", "secrets") + rig.calls("watch", "secrets") == []
 
 
+async def test_a_new_operator_does_not_take_the_address_back(tmp_path: Path) -> None:
+    """People have it from the object; what is not worked out yet is no news."""
+    async with cluster_rig(tmp_path) as rig:
+        await rig.create(access={"type": "NodePort"})
+        told = await rig.until(runs, "Running")
+        await rig.stop_operator()
+        before = len(rig.calls("update", "examdeliveries/status"))
+        await rig.sit(begun=1, submitted=0)
+        await rig.start_operator()
+        await rig.until(lambda s: s.counts.started == 1, "that somebody began")
+        written = rig.calls("update", "examdeliveries/status")[before:]
+        addresses = [one.body["status"]["endpoint"].get("public") for one in written]
+        assert addresses == [told.endpoint.public] * len(written)
+        assert written
+
+
 async def test_the_way_that_an_edit_leaves_is_closed(tmp_path: Path) -> None:
     async with cluster_rig(tmp_path) as rig:
         await rig.create(access={"type": "Ingress", "host": "exam.example.org"})

@@ -52,8 +52,13 @@ def run_out_of_memory(delivery: Delivery) -> Cut:
 
 def running_pid(delivery: Delivery) -> int:
     """The node's number of its process, once the API server tells of one that runs."""
+
+    def running() -> int | None:
+        pod = delivery.api.find("pods", delivery.children, delivery.namespace)
+        return None if pod is None else node.find_pid(pod)
+
     found = until(
-        lambda: node.find_pid(delivery.pod()),
+        running,
         seconds=60,
         what=f"a process of {delivery.name}",
         pause_seconds=_PAUSE_SECONDS,
