@@ -42,6 +42,8 @@ _NEVER_BEGAN = frozenset(
         "RunContainerError",
     }
 )
+_SAME_TROUBLE = {"ErrImagePull": "ImagePullBackOff"}
+"""The kubelet changes from one word to the other with every try."""
 _CORRECT_THE_IMAGE = (
     "correct spec.client.image or the chart's client.image, or make the image available"
 )
@@ -53,7 +55,6 @@ _HINDRANCES = {
     "NetworkNotReady": "see to the node's network",
 }
 _MENDS = _HINDRANCES | {
-    "ErrImagePull": _CORRECT_THE_IMAGE,
     "ImagePullBackOff": _CORRECT_THE_IMAGE,
     "InvalidImageName": "correct spec.client.image",
     "ErrImageNeverPull": "load the image onto the node, or let it be pulled",
@@ -349,6 +350,7 @@ def _trouble(pod: Json, container: Json) -> Trouble | None:
     waiting = container.get("state", {}).get("waiting", {})
     reason = str(waiting.get("reason", ""))
     if reason in _NEVER_BEGAN:
+        reason = _SAME_TROUBLE.get(reason, reason)
         return _told(reason, waiting.get("message") or reason)
     if reason == "CrashLoopBackOff":
         said = container.get("lastState", {}).get("terminated", {}).get("message", "")

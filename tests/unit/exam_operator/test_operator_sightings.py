@@ -92,6 +92,14 @@ def test_whether_a_pod_is_stuck_on_its_node(found: Json, stuck: bool) -> None:
     assert not sightings.is_stuck(found)
 
 
+def test_the_two_words_for_one_missing_image_are_one_trouble() -> None:
+    """The kubelet changes between them for as long as it lasts; each change would be an Event."""
+    around = sightings.Around(EndpointStatus())
+    words = ("ErrImagePull", "ImagePullBackOff")
+    told = [sightings.child(pod(waiting(word)), around).trouble for word in words]
+    assert [one.reason for one in told if one] == ["ImagePullBackOff"] * 2
+
+
 @pytest.mark.parametrize(("reason", "told"), [("FailedMount", True), ("FailedScheduling", False)])
 def test_only_what_hinders_a_node_is_told_of_a_stuck_pod(reason: str, told: bool) -> None:
     around = sightings.Around(EndpointStatus(), complaint=Trouble(reason, "it says."))
