@@ -5,11 +5,13 @@ Also clean-up: claims are held while a pod uses them, and what lost its owner go
 
 import functools
 import itertools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.support.fake_store import Store, rfc3339
 
 Json = dict[str, Any]
+Issue = Callable[[tuple[str, ...]], Mapping[str, str]]
 _CLAIMS = "persistentvolumeclaims"
 _PROTECTION = "kubernetes.io/pvc-protection"
 _FIRST_NODE_PORT = 30_000
@@ -21,18 +23,31 @@ class FakeControllers:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.binds = True
+        self.issue: Issue | None = None
+        """What cert-manager would: a Secret's data for names; it owns no Secret that it fills."""
         self._ports = itertools.count(_FIRST_NODE_PORT)
 
     def turn(self) -> None:
         """One step of everything."""
         for service in self.store.listed("services"):
             self._give_a_port(service)
+        for certificate in self.store.listed("certificates"):
+            self._issue(certificate)
         for claim in self.store.listed(_CLAIMS):
             if claim["status"]["phase"] == "Pending":
                 self._bind(claim)
             if "deletionTimestamp" in claim["metadata"]:
                 self._release(claim)
         self.store.collect_garbage()
+
+    def _issue(self, certificate: Json) -> None:
+        spec, namespace = certificate["spec"], certificate["metadata"]["namespace"]
+        name = spec["secretName"]
+        if self.issue is None or self.store.find("secrets", namespace, name) is not None:
+            return
+        hosts = (*spec["dnsNames"], *spec["ipAddresses"])
+        meta = {"name": name, **spec.get("secretTemplate", {})}
+        self.store.create("secrets", namespace, {"metadata": meta, "data": self.issue(hosts)})
 
     def _give_a_port(self, service: Json) -> None:
         meta, spec = service["metadata"], service["spec"]

@@ -95,11 +95,13 @@ class Holding:
         for kind, looked in ((Kind.CLAIM, known.claim), (Kind.SECRET, known.secret)):
             await self._hand_over(kind, known)
             looked.forget()
+        await self._adopt_certificate(known)
         await self._set_finalizers(known, _without_ours(known.raw))
         await self.tidy(meta.namespace)
 
     async def release(self, known: Known) -> None:
         """Nothing is left below the object."""
+        await self._adopt_certificate(known)
         await self._set_finalizers(known, _without_ours(known.raw))
         self._memory.drop(key_of(known.raw), known.uid)
         await self.tidy(known.stored.metadata.namespace)
@@ -166,6 +168,18 @@ class Holding:
             "ownerReferences": owners,
         }
         await self._api.merge(kind, meta.namespace, name, {"metadata": change})
+
+    async def _adopt_certificate(self, known: Known) -> None:
+        """cert-manager leaves the Secret behind that it filled; it is to go with the object."""
+        namespace, name = known.stored.metadata.namespace, names.tls_name(known.uid)
+        found = await self._api.get(Kind.SECRET, namespace, name)
+        if found is None or _label(found) != known.uid or found["metadata"].get("ownerReferences"):
+            return
+        change = {
+            "resourceVersion": found["metadata"]["resourceVersion"],
+            "ownerReferences": [names.owner(known.stored)],
+        }
+        await self._api.merge(Kind.SECRET, namespace, name, {"metadata": change})
 
     async def _set_finalizers(self, known: Known, wanted: list[str]) -> None:
         if wanted == finalizers(known.raw):

@@ -136,6 +136,7 @@ def certificate(stored: ExamDelivery, hosts: tuple[str, ...], issuer: str) -> Js
     names_, addresses = split_hosts(hosts)
     spec = {
         "secretName": names.tls_name(stored.metadata.uid or ""),
+        "secretTemplate": {"labels": names.labels(stored.metadata.uid or "")},
         "issuerRef": {"group": "cert-manager.io", "kind": kind or "Issuer", "name": name},
         "dnsNames": list(names_),
         "ipAddresses": list(addresses),
