@@ -62,6 +62,7 @@ class ClusterSettings(BaseSettings):
     client_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     client_service_account: str = "exam-client"
     client_log_level: str = "info"
+    client_priority_class: str | None = None
     image_pull_secrets: Annotated[tuple[str, ...], NoDecode] = ()
     tls_issuer: Literal["ca", "cert-manager"] = "ca"
     ca_dir: Path = Path("/etc/medxamion/ca")

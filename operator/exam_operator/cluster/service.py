@@ -200,6 +200,7 @@ def platform(settings: ClusterSettings) -> Platform:
         image_pull_secrets=settings.image_pull_secrets,
         service_account=settings.client_service_account,
         log_level=settings.client_log_level,
+        priority_class=settings.client_priority_class,
         ingress_class=settings.ingress_class,
         ingress_annotations=settings.ingress_annotations,
         service_annotations=settings.service_annotations,

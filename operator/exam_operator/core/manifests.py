@@ -37,6 +37,7 @@ class Platform:
     ingress_annotations: Mapping[str, str] = field(default_factory=dict)
     """Over those that ingress-nginx is given; other controllers have words of their own."""
     service_annotations: Mapping[str, str] = field(default_factory=dict)
+    priority_class: str | None = None
     gateway: str | None = None
     """``namespace/name`` of the Gateway that HTTPRoutes attach to."""
     cert_manager_issuer: str | None = None
@@ -85,6 +86,8 @@ def pod(stored: ExamDelivery, start: Start, platform: Platform) -> Json:
     }
     if platform.image_pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in platform.image_pull_secrets]
+    if platform.priority_class is not None:
+        spec["priorityClassName"] = platform.priority_class
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
@@ -95,6 +98,7 @@ def platform_digest(stored: ExamDelivery, platform: Platform) -> str:
         "pullPolicy": platform.image_pull_policy,
         "pullSecrets": list(platform.image_pull_secrets),
         "account": platform.service_account,
+        "priority": platform.priority_class,
     }
     return digest(given)
 

@@ -60,6 +60,7 @@ def test_no_object_takes_unknown_names_but_free_words() -> None:
         ("coordinator.trustedProxies", "10.0.0.1"),
         ("coordinator.trustedProxies", ["proxy.example.org"]),
         ("operator.publicHost", "https://exams.example.org"),
+        ("client.priorityClassName", "Very High"),
         ("tls.issuer", "letsencrypt"),
         ("tls.certManager.kind", "issuer"),
         ("postgresql.trial.size", "1 GB"),

@@ -175,6 +175,17 @@ def test_what_only_looks_like_an_address_is_a_name(host: str) -> None:
     assert access.split_hosts((host, "192.0.2.7", "::1")) == ((host,), ("192.0.2.7", "::1"))
 
 
+def test_no_other_pod_takes_the_place_of_one_with_a_priority_class() -> None:
+    """A disruption budget does not hold a scheduler that needs room for something graver."""
+    stored, start = deliveries.delivery(), Start(1, 7, "digest", None)
+    plain = manifests.pod(stored, start, PLATFORM)
+    assert "priorityClassName" not in plain["spec"]
+    raised = manifests.pod(stored, start, replace(PLATFORM, priority_class="exams"))
+    assert raised["spec"]["priorityClassName"] == "exams"
+    marks = [made["metadata"]["annotations"]["medxamion.io/platform"] for made in (plain, raised)]
+    assert marks[0] != marks[1]
+
+
 def test_a_pod_without_an_address_or_pull_secrets_names_none() -> None:
     start = Start(1, 7, "digest", None)
     spec = manifests.pod(deliveries.delivery(), start, Platform("https://c", "i"))["spec"]
