@@ -26,6 +26,8 @@ _TIMEOUT_SECONDS = 60.0
 _FIRST_BACKOFF_SECONDS = 0.2
 _LONGEST_BACKOFF_SECONDS = 30.0
 _STALE_IN_A_ROW = 3
+_STEPS_IN_A_ROW = 8
+"""So many looks come first for one that moves on; then it waits in turn, whatever it does."""
 
 
 class Edge(Protocol):
@@ -61,6 +63,7 @@ class Reconciler:
         self._failures: dict[Key, int] = {}
         self._stale: dict[Key, int] = {}
         self._not_before: dict[Key, float] = {}
+        self._in_a_row: dict[Key, int] = {}
         self._wake = asyncio.Event()
 
     def enqueue(self, key: Key, after_seconds: float = 0.0) -> None:
@@ -76,10 +79,10 @@ class Reconciler:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep())
             while True:
-                for key in self._take_due():
-                    await self._workers.acquire()
-                    tasks.create_task(self._work(key))
-                await self._wait()
+                await self._workers.acquire()
+                while (key := self._take_due()) is None:
+                    await self._wait()
+                tasks.create_task(self._work(key))
 
     async def reconcile(self, key: Key) -> float | None:
         """One look, plan and obey. Returns when to look again; None when the object is gone."""
@@ -115,14 +118,19 @@ class Reconciler:
                 raise
             refused[type(command)] = refusal
 
-    def _take_due(self) -> list[Key]:
+    def _take_due(self) -> Key | None:
+        """The next one: what is in the middle of something before what only began to wait."""
         now = time.monotonic()
-        ready = [key for key, due in self._due.items() if due <= now and key not in self._busy]
-        for key in ready:
-            self._metrics.queue_lag_seconds.observe(now - self._due.pop(key))
-            self._busy.add(key)
+        ready = (key for key, due in self._due.items() if due <= now and key not in self._busy)
+        key = min(
+            ready, key=lambda one: (not self._in_a_row.get(one), self._due[one]), default=None
+        )
+        if key is None:
+            return None
+        self._metrics.queue_lag_seconds.observe(now - self._due.pop(key))
+        self._busy.add(key)
         self._metrics.queue_depth.set(len(self._due))
-        return ready
+        return key
 
     async def _wait(self) -> None:
         """Until something is due, or something changed what is due."""
@@ -143,6 +151,7 @@ class Reconciler:
             self._failures.pop(key, None)
             self._stale.pop(key, None)
             self._not_before.pop(key, None)
+            self._note_steps(key, again)
             if again is not None:
                 self.enqueue(key, again)
         except Stale as error:
@@ -161,6 +170,12 @@ class Reconciler:
             self._workers.release()
             self._wake.set()
 
+    def _note_steps(self, key: Key, again: float | None) -> None:
+        """Many begun at once would all end late, if each waited for every other's every step."""
+        steps = self._in_a_row.pop(key, 0) + 1
+        if again is not None and again <= pacing.SOON_SECONDS and steps <= _STEPS_IN_A_ROW:
+            self._in_a_row[key] = steps
+
     def _again_at_once(self, key: Key, reason: str) -> None:
         """Somebody else was quicker; who is so again and again is a failure like any other."""
         self._stale[key] = self._stale.get(key, 0) + 1
@@ -172,6 +187,7 @@ class Reconciler:
 
     def _again_later(self, key: Key) -> None:
         self._metrics.reconcile_failures.inc()
+        self._in_a_row.pop(key, None)
         failures = min(self._failures.get(key, 0) + 1, 10)
         self._failures[key] = failures
         most = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2.0**failures)
