@@ -101,9 +101,9 @@ class ClusterApi:
         return any(one.get("name") == plural for one in _done(reply).body.get("resources") or [])
 
     async def create(self, kind: Kind, namespace: str, manifest: Json) -> Json:
-        """Raises AlreadyThere, Refused, EdgeError."""
+        """Raises AlreadyThere, Refused, EdgeError; Stale where a quota was counted anew meanwhile."""
         reply = await self._call("POST", _path(kind, namespace), manifest, verb="create")
-        if reply.status == 409:
+        if reply.status == 409 and reply.body.get("reason") != "Conflict":
             raise AlreadyThere(_message(reply))
         if reply.status == 404:
             plural, said = kind.value[1], _message(reply)

@@ -142,7 +142,7 @@ class ClusterEdge:
             known.pod.forget()
             await self._check_whose(known, wanted.epoch)
             raise Stale("a pod of that name is there already") from None
-        except (Busy, Refused):
+        except (Busy, Refused, Stale):
             known.unstarted = wanted.epoch
             raise
         known.silent_since, known.was_ready, known.unstarted = None, False, None

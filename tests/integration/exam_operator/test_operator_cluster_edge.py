@@ -105,6 +105,16 @@ async def test_a_refused_start_is_told_and_burns_no_epoch(
         assert (status.epoch, status.restarts.count) == (1, 0)
 
 
+async def test_a_quota_that_others_use_too_is_no_pod_and_burns_no_epoch(tmp_path: Path) -> None:
+    """The API server answers 409 also where its own count of a quota was changed meanwhile."""
+    async with cluster_rig(tmp_path) as rig:
+        for plural in ("secrets", "persistentvolumeclaims", "pods"):
+            rig.api.fail("create", plural, 409, times=2, reason="Conflict")
+        await rig.create()
+        status = await rig.until(runs, "Running")
+        assert (status.epoch, status.restarts.count) == (1, 0)
+
+
 async def test_keys_that_are_gone_are_told_and_never_drawn_anew(tmp_path: Path) -> None:
     async with cluster_rig(tmp_path) as rig:
         await rig.create()
