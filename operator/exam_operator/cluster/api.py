@@ -101,7 +101,7 @@ class ClusterApi:
         return any(one.get("name") == plural for one in _done(reply).body.get("resources") or [])
 
     async def create(self, kind: Kind, namespace: str, manifest: Json) -> Json:
-        """Raises AlreadyThere, Refused, EdgeError; Stale where a quota was counted anew meanwhile."""
+        """Raises AlreadyThere, Refused, EdgeError; Stale where its quota was counted anew."""
         reply = await self._call("POST", _path(kind, namespace), manifest, verb="create")
         if reply.status == 409 and reply.body.get("reason") != "Conflict":
             raise AlreadyThere(_message(reply))
