@@ -51,6 +51,7 @@ class Answers:
 
     async def answer(self, scope: Any, receive: Receive) -> bytes:
         """One answer by the ordinary way; returns after COMMIT."""
+        self._admit(scope)  # before a body that may be large is held for a stranger
         body = await bodies.read(receive, headers.read(scope), bodies.LIMITS["/exam/answer"])
         return self.finish(await self.begin(scope, body))
 
@@ -65,6 +66,7 @@ class Answers:
 
     async def answers(self, scope: Any, receive: Receive) -> bytes:
         """Many answers in order; each has its own outcome, and all are queued at once."""
+        self._admit(scope)  # as above; again below, since much may have happened meanwhile
         body = await bodies.read(receive, headers.read(scope), bodies.LIMITS["/exam/answers"])
         session = self._admit(scope)
         batch = _decoded(_many, body)

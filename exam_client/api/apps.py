@@ -25,7 +25,8 @@ def public_app(delivery: Delivery, sign_in: SignIn) -> Gateway:
     answers.describe(app)
     doors = Answers(delivery, participants.cookie_name(delivery))
     lean: dict[str, Lean] = {"/exam/answer": doors.answer, "/exam/answers": doors.answers}
-    return Gateway(delivery, app, lean, Express(delivery, doors))
+    guarded = {"/api/actions": lambda found: staff.authorised(found, delivery)}
+    return Gateway(delivery, app, lean, Express(delivery, doors), guarded=guarded)
 
 
 def control_app(delivery: Delivery, handing_over: HandingOver) -> Gateway:

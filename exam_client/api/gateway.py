@@ -3,7 +3,8 @@
 Plain ASGI. Whatever happens inside, the caller gets problem+json and never a traceback.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Any, Receive, Send], Awaitable[None]]
 Lean = Callable[[Any, Receive], Coroutine[Any, Any, bytes]]
 """A handler that returns the body of a 200, or raises Refusal."""
+Guard = Callable[[request_headers.Headers], None]
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:;"
@@ -47,7 +49,8 @@ class Gateway:
     """``lean`` maps a path of POST requests to a handler that goes before FastAPI.
 
     ``express``: the short way that the protocol may take around ASGI altogether. ``bodiless``: the
-    paths of POST requests that bring nothing.
+    paths of POST requests that bring nothing. ``guarded``: by path, who raises Refusal before a
+    stranger's body is held.
     """
 
     def __init__(
@@ -57,12 +60,14 @@ class Gateway:
         lean: dict[str, Lean],
         express: Express | None = None,
         bodiless: frozenset[str] = frozenset(),
+        guarded: Mapping[str, Guard] = MappingProxyType({}),
     ) -> None:
         self.express = express
         self._delivery = delivery
         self._inner = inner
         self._lean = lean
         self._bodiless = bodiless
+        self._guarded = guarded
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -88,6 +93,9 @@ class Gateway:
             await send.reply_lean(await lean(scope, receive))
             return
         if scope["method"] in _CHANGES and scope["path"] not in self._bodiless:
+            guard = self._guarded.get(scope["path"])
+            if guard is not None:
+                guard(request_headers.read(scope))
             receive = await _checked_body(scope, receive)
         await self._inner(scope, receive, send)
 

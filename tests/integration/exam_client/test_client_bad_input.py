@@ -193,6 +193,17 @@ def test_ten_megabytes_are_refused_in_flat_memory(running: Rig) -> None:
     assert resident() - before < 6_000
 
 
+@pytest.mark.parametrize("path", ["/exam/answer", "/exam/answers", "/api/actions"])
+def test_a_strangers_large_body_is_not_even_waited_for(running: Rig, path: str) -> None:
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: exam\r\ncontent-type: application/json\r\n"
+        "content-length: 200000\r\n\r\n"
+    )
+    with running.client.dial() as raw:
+        raw.sendall(head.encode() + b"[" * 1000)
+        assert b" 401 " in raw.recv(4096)
+
+
 def test_what_is_no_http_is_answered_and_cut(running: Rig) -> None:
     with running.client.dial() as raw:
         raw.sendall(b"\x16\x03\x01\x02\x00hello\r\n\r\n")
