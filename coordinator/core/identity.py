@@ -187,12 +187,15 @@ def _expiry(claims: Json) -> datetime:
 
 
 def _is_time(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**40
+    """One that fits into a date, too: what is no time at all must not break its reader."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**37
 
 
 def _audiences(claims: Json) -> list[str]:
-    said = claims.get("aud", [])
-    return [said] if isinstance(said, str) else [str(one) for one in said or []]
+    said = claims.get("aud")
+    if isinstance(said, str):
+        return [said]
+    return [str(one) for one in said] if isinstance(said, list) else []
 
 
 def _part(text: str) -> Json:

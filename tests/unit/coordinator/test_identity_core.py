@@ -110,6 +110,20 @@ def review(**changes: Any) -> dict[str, Any]:
     return {"authenticated": True, "audiences": ["coordinator"], "user": user, **changes}
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [{"aud": 5}, {"aud": {"coordinator": 1}}, {"aud": True}, {"exp": 10**12}, {"exp": 2**39 + 0.5}],
+)
+def test_claims_of_a_wrong_kind_are_refused_in_words(claims: dict[str, Any]) -> None:
+    said = {"aud": ["coordinator"], "exp": 2**33, **claims}
+    header, body = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+        for part in ({"alg": "RS256", "kid": "1"}, said)
+    )
+    with pytest.raises(TokenRefused):
+        identity.peek(f"{header}.{body}.AA", "coordinator", datetime.now(UTC))
+
+
 def test_a_review_names_account_and_pod() -> None:
     said = identity.peek(CLUSTER.token(), "coordinator", datetime.now(UTC))
     found = identity.reviewed(review(), said, "coordinator")
