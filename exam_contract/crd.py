@@ -14,6 +14,7 @@ Schema = dict[str, Any]
 _DROPPED = ("title", "additionalProperties", "discriminator", "$defs")
 _MAX_ENUM = 64
 _MAX_DATE = 40
+_MAX_NAME = 63
 
 COLUMNS = (
     ("Exam", "string", ".spec.exam.id", 0),
@@ -84,12 +85,18 @@ def _root_schema() -> Schema:
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
-            "metadata": {"type": "object"},
+            "metadata": {"type": "object", "properties": {"name": _name_schema()}},
             "spec": spec,
             "status": _without_defaults(status),
         },
         "x-kubernetes-validations": [_update_rule(rule) for rule in delivery_rules.UPDATE_RULES],
     }
+
+
+def _name_schema() -> Schema:
+    """Shorter than Kubernetes allows: it becomes a part of other objects."""
+    name = delivery.ObjectMeta.model_json_schema(by_alias=True)["properties"]["name"]
+    return {"type": "string", "pattern": name["pattern"], "maxLength": _MAX_NAME}
 
 
 def _spec_rule(rule: delivery_rules.SpecRule) -> Schema:

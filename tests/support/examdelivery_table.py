@@ -128,6 +128,9 @@ NEW_OBJECTS = (
     NewObject("desired Assigned", put("spec.desiredState", "Assigned")),
     NewObject("paused", put("spec.paused", True)),
     NewObject("another zone", put("spec.window.opensAt", "2026-01-15T12:59:00+01:00")),
+    NewObject("a name of 63 characters", put("metadata.name", "n" * 63)),
+    NewObject("a longer name", put("metadata.name", "n" * 64), "metadata.name"),
+    NewObject("a name with a dot", put("metadata.name", "maths.2026"), "metadata.name"),
     NewObject("labels and annotations", put("metadata.labels", {"room": "1"})),
     NewObject("Replace on RWOP", put("spec.recovery.nodeLossPolicy", "Replace")),
     NewObject(

@@ -85,6 +85,20 @@ def test_golden_objects_fit(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "accepted"), [("n" * 63, True), ("n" * 64, False), ("a.b", False)]
+)
+def test_the_schema_refuses_a_name_that_the_operator_could_not_read(
+    name: str, accepted: bool
+) -> None:
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    faults = list(validator.iter_errors({"metadata": {"name": name}, "spec": SPEC}))
+    assert [list(fault.path) for fault in faults][:1] == (
+        [] if accepted else [["metadata", "name"]]
+    )
+    assert set(SCHEMA["properties"]["metadata"]["properties"]) <= {"name", "generateName"}
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("timeLimitSeconds", "3600"),
