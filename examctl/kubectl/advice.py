@@ -33,8 +33,13 @@ _ACTIONS = {
     "ContentMismatch": "import the exam version that the digest belongs to, or apply another",
     "CoordinatorSilent": "see to the coordinator; an exam that was prepared does not need it",
     "CrashLoop": "`kubectl logs exam-{uid} -n {namespace} --previous` says why it ends",
+    "FailedAttachVolume": _POD + "; the node that held the volume last may hold it still",
+    "FailedCreatePodSandBox": "see to the node's network; " + _POD,
+    "FailedMount": _POD + "; it starts by itself once what it mounts is there",
     "Forbidden": "the operator lacks a right: upgrade the chart, or give its Role back",
+    "ImagePullBackOff": "correct spec.client.image, or client.image of the chart; " + _POD,
     "KeySecretUnusable": "put 32 bytes under storage.key into the Secret that the spec names",
+    "NameTaken": "remove the object that the message names; it is not this delivery's",
     "NoAnswer": _LEAVE,
     "NoClient": "the operator starts it; " + _OPERATOR,
     "NodeNotReady": "mend the node. If it is gone for good, `kubectl delete node` it, or taint it"
@@ -50,6 +55,8 @@ _ACTIONS = {
     "RegistrationRefused": "import exam version and roster at the coordinator, as the message says",
     "SecretDamaged": "put the Secret exam-{uid} back from a backup; the running exam goes on, but a"
     " restart would fail. Take a backup first: `kubectl exam export {name} -n {namespace}`",
+    "SecretMissing": "put the Secret exam-{uid} back from a backup; the running exam goes on, but"
+    " a restart would fail",
     "SecretNotReady": "`kubectl get secret exam-{uid} -n {namespace}` shows whether it is there",
     "StartedAnew": "put the right volume back, then " + _RESTART,
     "StorageFull": "let the volume claim exam-{uid} grow; reading goes on meanwhile",

@@ -147,6 +147,25 @@ def test_no_cluster_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize(
+    ("reason", "action"),
+    [
+        ("AdmissionRefused", "the message says who forbids it"),
+        ("FailedMount", "kubectl describe pod exam-"),
+        ("FailedAttachVolume", "kubectl describe pod exam-"),
+        ("FailedCreatePodSandBox", "kubectl describe pod exam-"),
+        ("ImagePullBackOff", "client.image of the chart"),
+        ("NameTaken", "remove the object"),
+        ("QuotaUnanswered", "LimitRange"),
+        ("SecretMissing", "put the Secret exam-"),
+    ],
+)
+def test_what_a_platform_refuses_has_an_action_of_its_own(reason: str, action: str) -> None:
+    stored = deliveries.parse(objects.delivery(Degraded=("True", reason, "it says so")))
+    (found,) = advice(stored)
+    assert action in found.action
+
+
+@pytest.mark.parametrize(
     ("raw", "troubles"),
     [
         (objects.delivery(), []),
