@@ -100,7 +100,7 @@ class Reconciler:
                 self._metrics.changed(key, observed.object.status, command.status, now)
         for refusal in refused.values():
             raise refusal
-        return decided.requeue_seconds
+        return pacing.spread(decided.requeue_seconds, len(self._due) + len(self._busy))
 
     async def _obey(
         self, key: Key, command: Command, refused: dict[type[Command], Refused]

@@ -16,7 +16,10 @@ log = structlog.get_logger(__name__)
 _LOOK_EVERY_SECONDS = 10.0
 _FINISH_SECONDS = 30.0
 """Above what any call may take."""
-_LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+_KEPT = httpx.Limits(max_connections=50, max_keepalive_connections=20)
+_ONCE = httpx.Limits(max_connections=200, max_keepalive_connections=0)
+"""For exam-clients: each is asked so seldom that its connection would not be found open, and the
+pool looks at every one that it keeps, at every request."""
 
 
 class Trusting(httpx.AsyncBaseTransport):
@@ -27,17 +30,17 @@ class Trusting(httpx.AsyncBaseTransport):
 
     def __init__(self, ca_file: Path | None) -> None:
         self._ca_file, self._loaded = ca_file, b""
-        self._retired: list[tuple[float, httpx.AsyncHTTPTransport]] = []
+        self._retired: list[tuple[float, _Lines]] = []
         context = _nobody() if ca_file is not None else ssl.create_default_context()
-        self._line = _transport(context)
+        self._lines = _Lines(context)
         self._follow()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._line.handle_async_request(request)
+        return await self._lines.of(request).handle_async_request(request)
 
     async def aclose(self) -> None:
-        for line in (self._line, *(retired for _, retired in self._retired)):
-            await line.aclose()
+        for lines in (self._lines, *(retired for _, retired in self._retired)):
+            await lines.aclose()
 
     async def run(self) -> None:
         """Look at the file until cancelled."""
@@ -49,10 +52,10 @@ class Trusting(httpx.AsyncBaseTransport):
         """Take over what the file says now."""
         self._follow()
         now = time.monotonic()
-        due = [line for until, line in self._retired if until <= now]
-        self._retired = [(until, line) for until, line in self._retired if until > now]
-        for line in due:
-            await line.aclose()
+        due = [lines for until, lines in self._retired if until <= now]
+        self._retired = [(until, lines) for until, lines in self._retired if until > now]
+        for lines in due:
+            await lines.aclose()
 
     def _follow(self) -> None:
         if self._ca_file is None:
@@ -67,14 +70,29 @@ class Trusting(httpx.AsyncBaseTransport):
         except (OSError, ValueError) as error:  # an SSLError is an OSError
             log.error("trust.unreadable", file=str(self._ca_file), reason=str(error))
             return
-        self._retired.append((time.monotonic() + _FINISH_SECONDS, self._line))
-        self._line, self._loaded = _transport(context), found
+        self._retired.append((time.monotonic() + _FINISH_SECONDS, self._lines))
+        self._lines, self._loaded = _Lines(context), found
         log.info("trust.renewed", file=str(self._ca_file))
+
+
+class _Lines:
+    """Connections on one verify context."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._kept, self._once = _transport(context, _KEPT), _transport(context, _ONCE)
+
+    def of(self, request: httpx.Request) -> httpx.AsyncHTTPTransport:
+        """An exam-client is asked at its pod's address, by a name of its own."""
+        return self._once if "sni_hostname" in request.extensions else self._kept
+
+    async def aclose(self) -> None:
+        await self._kept.aclose()
+        await self._once.aclose()
 
 
 def _nobody() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _transport(context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
-    return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=_LIMITS)
+def _transport(context: ssl.SSLContext, limits: httpx.Limits) -> httpx.AsyncHTTPTransport:
+    return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits)

@@ -12,6 +12,10 @@ from exam_contract.delivery import Phase
 
 SOON_SECONDS = 0.05
 IDLE_SECONDS = 60.0
+CALM_SECONDS = 10.0
+LOOKS_A_SECOND = 50.0
+"""Of calm deliveries, however many there are: a look costs some milliseconds of one core, and the
+time of one that recovers must not go into 1,500 that are well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +54,10 @@ CLUSTER = Pace(
     recovering_seconds=0.5,
     heartbeat=timedelta(seconds=60),
 )
+
+
+def spread(wait_seconds: float, deliveries: int) -> float:
+    """A calm wait, grown where so many deliveries are looked after; an eager one stays as it is."""
+    if wait_seconds < CALM_SECONDS:
+        return wait_seconds
+    return max(wait_seconds, deliveries / LOOKS_A_SECOND)
