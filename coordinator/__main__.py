@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from coordinator.adapters import logs
+from coordinator.adapters.punctual import PunctualProtocol
 from coordinator.adapters.server_tls import ServerTls
 from coordinator.app import create_internal_app, create_metrics_app, create_public_app
 from coordinator.errors import StartFailed
@@ -170,7 +171,7 @@ def _server(app: FastAPI, settings: Settings, context: ssl.SSLContext | None) ->
             log_config=None,
             access_log=False,
             server_header=False,
-            http="httptools",
+            http=PunctualProtocol,
             ws="websockets-sansio",
             ws_max_size=64 * 1024,
             ws_ping_interval=None,
