@@ -34,7 +34,7 @@ def imported(installed: Installation, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_a_storage_class_that_is_not_there(api: Api, namespace: str, imported: Imported) -> None:
-    spec = {"storage": {"size": "64Mi", "storageClassName": "made-later"}}
+    spec = {"storage": {"size": "64Mi", "className": "made-later"}}
     delivery = _apply(api, namespace, "no-class", imported, spec)
 
     _wait_said(delivery, "made-later")
@@ -83,11 +83,13 @@ def test_a_certificate_that_ended_is_made_anew(
 ) -> None:
     delivery = _running(api, namespace, "old-certificate", imported)
     name, before = f"{delivery.children}-tls", _standing(delivery)
-    long_ago = datetime.now(UTC) - LIFETIME - timedelta(days=1)
     held = api.get("secrets", "medxamion-ca", OPERATOR_NAMESPACE)["data"]
     for part in ("ca.crt", "ca.key"):
         (tmp_path / part).write_bytes(base64.b64decode(held[part]))
-    ended = Authority(tmp_path).issue((delivery.children,), long_ago)
+    authority = x509.load_pem_x509_certificate((tmp_path / "ca.crt").read_bytes())
+    # Seconds after the authority began, which was minutes ago, this one's time was over.
+    issued_at = authority.not_valid_before_utc + timedelta(seconds=5) - LIFETIME
+    ended = Authority(tmp_path).issue((delivery.children,), issued_at)
     data = {part: base64.b64encode(text).decode() for part, text in ended.items()}
 
     api.merge("secrets", name, {"data": data}, namespace)

@@ -139,7 +139,8 @@ def restart_api_server(api: Api, *, away_seconds: int = 0) -> None:
 
 def _answers(api: Api) -> bool:
     try:
-        return bool(api.all("namespaces"))
+        # The paths of custom resources are installed last.
+        return bool(api.all("namespaces")) and api.all("examdeliveries") is not None
     except Exception:  # noqa: BLE001 - whatever a server says that is coming up
         return False
 
