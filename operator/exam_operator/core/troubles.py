@@ -78,18 +78,21 @@ def _keys_are_missing(observed: Observed, step: Step) -> bool:
 
 
 def _platform_troubles(observed: Observed, step: Step) -> Iterable[tuple[str, str]]:
-    """What the platform refuses or can't do; it heals by itself once the cause is gone."""
+    """What the platform refuses or can't do; it heals by itself once the cause is gone.
+
+    A volume that can't be had comes before the pod that can't be scheduled for want of it.
+    """
     child, ended = observed.child, step.phase in END_PHASES
     if observed.refused is not None and not ended:
         yield observed.refused.reason, observed.refused.message
+    if observed.volume.state is VolumeState.FOREIGN or observed.volume.problem:
+        yield "StorageNotReady", observed.volume.problem or "the volume belongs to another object"
     if child is not None and child.trouble is not None and not ended:
         yield child.trouble.reason, child.trouble.message
     if child is not None and child.node_trouble is not None:
         yield "NodeNotReady", child.node_trouble
     if observed.access.trouble is not None and not ended:
         yield observed.access.trouble.reason, observed.access.trouble.message
-    if observed.volume.state is VolumeState.FOREIGN or observed.volume.problem:
-        yield "StorageNotReady", observed.volume.problem or "the volume belongs to another object"
 
 
 def _certificate_troubles(observed: Observed, now: datetime) -> Iterable[tuple[str, str]]:
