@@ -33,6 +33,13 @@ def imported(installed: Installation, tmp_path_factory: pytest.TempPathFactory) 
     return exam_day.bring_exam(installed, folder, name="troubles", participants=2)
 
 
+@pytest.fixture(autouse=True)
+def room(api: Api, namespace: str) -> Iterator[None]:
+    """A small node has no room for many."""
+    yield
+    objects.discard_all(api, [namespace])
+
+
 def test_a_storage_class_that_is_not_there(api: Api, namespace: str, imported: Imported) -> None:
     spec = {"storage": {"size": "64Mi", "className": "made-later"}}
     delivery = _apply(api, namespace, "no-class", imported, spec)
