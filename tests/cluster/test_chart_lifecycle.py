@@ -23,7 +23,6 @@ from tests.support.cluster.installation import (
     OPERATOR_NAMESPACE,
     Installation,
 )
-from tests.support.cluster.objects import Delivery
 
 Json = dict[str, Any]
 PARTICIPANTS = 4
@@ -68,14 +67,14 @@ def test_an_upgrade_leaves_a_running_exam_alone(installed: Installation, tmp_pat
     day = exam_day.begin(installed, PLACE, tmp_path, "upgraded", participants=PARTICIPANTS)
     with Hall(day) as hall:
         hall.answers(PARTICIPANTS)
-        before = _pinned(day.delivery)
+        before = day.delivery.running()
         with _upgraded("--set", "operator.logLevel=warning", "--set", "client.image.tag=later"):
             day.delivery.wait_condition("PendingTemplate")
             hall.answers(4 * PARTICIPANTS)
-            assert _pinned(day.delivery) == before
+            assert day.delivery.running() == before
         day.delivery.wait_condition("PendingTemplate", "False")
         hall.finish()
-        assert _pinned(day.delivery) == before
+        assert day.delivery.running() == before
     day.delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
     day.assert_nothing_lost()
 
@@ -161,11 +160,6 @@ def _upgraded(*values: str) -> Iterator[None]:
 def _rolled_out() -> None:
     installation.roll_out(NAMESPACE, "medxamion-coordinator")
     installation.roll_out(OPERATOR_NAMESPACE, "medxamion-operator")
-
-
-def _pinned(delivery: Delivery) -> tuple[str, int]:
-    pod = delivery.pod()
-    return pod["metadata"]["uid"], objects.container_of(pod)["restartCount"]
 
 
 @pytest.fixture

@@ -139,12 +139,12 @@ def test_a_new_operator_and_a_new_template_touch_no_running_pod(
     hall: Hall, delivery: Delivery, proof: Proof
 ) -> None:
     """They apply from the next pod on."""
-    before, acknowledged = _pinned(delivery), hall.tally.acknowledged
+    before, acknowledged = delivery.running(), hall.tally.acknowledged
     with operator_pod.changed(delivery.api, "MEDXAMION_OPERATOR_CLIENT_LOG_LEVEL", "warning"):
         delivery.change({"client": {"resources": {"cpu": "250m", "memory": "384Mi"}}})
         delivery.wait_condition("PendingTemplate")
         hall.answers(2 * PARTICIPANTS)
-        assert _pinned(delivery) == before
+        assert delivery.running() == before
         answered = hall.tally.acknowledged - acknowledged
         proof.scenarios.append(
             Scenario("operator upgraded, template changed", NAME, 1, acknowledged=answered)
@@ -201,11 +201,6 @@ def test_in_the_end_nothing_is_lost(hall: Hall, delivery: Delivery, proof: Proof
     deadlines.assert_right(stored, limit, people)
     credited = sum(seconds for _, seconds in deadlines.credits(stored))
     proof.sittings.append(Sitting.of(NAME, PARTICIPANTS, figures, PARTICIPANTS, credited))
-
-
-def _pinned(delivery: Delivery) -> tuple[str, int]:
-    pod = delivery.pod()
-    return pod["metadata"]["uid"], objects.container_of(pod)["restartCount"]
 
 
 def _standing(delivery: Delivery) -> Json:

@@ -18,7 +18,7 @@ from tests.support.cluster import exam_day, objects
 from tests.support.cluster.api import Api, Json
 from tests.support.cluster.exam_day import Imported
 from tests.support.cluster.installation import OPERATOR_NAMESPACE, Installation
-from tests.support.cluster.objects import Delivery, container_of
+from tests.support.cluster.objects import Delivery
 from tests.support.waiting import until
 
 SAID_WITHIN = 30
@@ -64,7 +64,7 @@ def test_a_quota_that_is_used_up(api: Api, namespace: str, imported: Imported) -
 
 def test_keys_that_are_deleted_and_put_back(api: Api, namespace: str, imported: Imported) -> None:
     delivery = _running(api, namespace, "no-keys", imported)
-    name, before = delivery.children, _standing(delivery)
+    name, before = delivery.children, delivery.running()
     kept = api.get("secrets", name, namespace)
 
     api.delete("secrets", name, namespace)
@@ -75,21 +75,21 @@ def test_keys_that_are_deleted_and_put_back(api: Api, namespace: str, imported: 
     delivery.wait_condition("Degraded", reason="SecretMissing", seconds=SAID_WITHIN)
     api.create("secrets", _altered(kept), namespace)
     delivery.wait_condition("Degraded", reason="SecretDamaged", seconds=SAID_WITHIN)
-    assert _standing(delivery) == before, "the running exam-client goes on"
+    assert delivery.running() == before, "the running exam-client goes on"
 
     api.merge("secrets", name, {"metadata": {"finalizers": None}}, namespace)
     api.delete("secrets", name, namespace)
     api.wait_gone("secrets", name, namespace)
     api.create("secrets", _as_new(kept), namespace)
     delivery.wait_condition("Degraded", "False", seconds=SAID_WITHIN)
-    assert _standing(delivery) == before
+    assert delivery.running() == before
 
 
 def test_a_certificate_that_ended_is_made_anew(
     api: Api, namespace: str, imported: Imported, tmp_path: Path
 ) -> None:
     delivery = _running(api, namespace, "old-certificate", imported)
-    name, before = f"{delivery.children}-tls", _standing(delivery)
+    name, before = f"{delivery.children}-tls", delivery.running()
     held = api.get("secrets", "medxamion-ca", OPERATOR_NAMESPACE)["data"]
     for part in ("ca.crt", "ca.key"):
         (tmp_path / part).write_bytes(base64.b64decode(held[part]))
@@ -107,7 +107,7 @@ def test_a_certificate_that_ended_is_made_anew(
 
     until(renewed, seconds=90, what="the certificate to be made anew", pause_seconds=0.2)
     delivery.wait_condition("Ready")
-    assert _standing(delivery) == before
+    assert delivery.running() == before
 
 
 def _apply(
@@ -143,11 +143,6 @@ def _wait_said(delivery: Delivery, words: str) -> None:
         return any(words in message for message in told)
 
     until(said, seconds=SAID_WITHIN, what=f"Degraded to say {words!r}", pause_seconds=0.2)
-
-
-def _standing(delivery: Delivery) -> tuple[str, int]:
-    pod = delivery.pod()
-    return pod["metadata"]["uid"], container_of(pod)["restartCount"]
 
 
 def _as_new(kept: Json) -> Json:

@@ -41,6 +41,11 @@ class Delivery:
     def pod(self) -> Json:
         return self.api.get("pods", self.children, self.namespace)
 
+    def running(self) -> tuple[str, int]:
+        """What stays the same for as long as nobody touches its pod: uid and restarts in place."""
+        pod = self.pod()
+        return pod["metadata"]["uid"], container_of(pod)["restartCount"]
+
     def wait_phase(self, *phases: Phase, seconds: float = 120) -> ExamDelivery:
         """The object once it is in one of the phases; ends at once in an end of another kind."""
         wanted = {str(phase) for phase in phases}
