@@ -14,6 +14,9 @@ LONGEST_DELAY_SECONDS = 30.0
 HUNG_GRACE_SECONDS = 10
 """Whoever does not answer will hardly end well when asked to, and people wait: what was
 acknowledged is in the file in any case."""
+_LONGEST_DELAY_SERVING_SECONDS = 5.0
+"""For one that serves between its ends, people wait: with the seconds that a pod takes, their
+wait stays below the 15 seconds that are promised however often it ends."""
 _FIRST_DELAY_SECONDS = 0.5
 _FREE_STARTS_NEVER_READY = 1
 _FREE_CRASHES_A_MINUTE = 6
@@ -66,16 +69,16 @@ def proven_hung(child: Child, now: datetime) -> bool:
 
 def _delay_for_start_failures(crashes: Sequence[Exit]) -> float:
     never_ready = len(list(takewhile(lambda end: not end.was_ready, reversed(crashes))))
-    return _grown(never_ready - _FREE_STARTS_NEVER_READY)
+    return _grown(never_ready - _FREE_STARTS_NEVER_READY, LONGEST_DELAY_SECONDS)
 
 
 def _delay_for_crash_rate(crashes: Sequence[Exit], now: datetime) -> float:
     minute_ago = now - timedelta(seconds=60)
     recent = sum(1 for end in crashes if end.at > minute_ago)
-    return _grown(recent - _FREE_CRASHES_A_MINUTE)
+    return _grown(recent - _FREE_CRASHES_A_MINUTE, _LONGEST_DELAY_SERVING_SECONDS)
 
 
-def _grown(excess: int) -> float:
+def _grown(excess: int, longest: float) -> float:
     if excess <= 0:
         return 0.0
-    return min(LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2.0 ** min(excess - 1, 10))
+    return min(longest, _FIRST_DELAY_SECONDS * 2.0 ** min(excess - 1, 10))

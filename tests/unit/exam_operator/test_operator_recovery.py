@@ -48,7 +48,7 @@ def ends(count: int, *, ready: bool, every: float, asked: bool = False) -> list[
         (ends(5, ready=False, every=100), 4.0),
         (ends(16, ready=False, every=100), 30.0),
         (ends(7, ready=True, every=5), 0.5),
-        (ends(12, ready=True, every=1), 16.0),
+        (ends(12, ready=True, every=1), 5.0),
         (ends(16, ready=True, every=61), 0.0),
         (ends(16, ready=False, every=1, asked=True), 0.0),
     ],
