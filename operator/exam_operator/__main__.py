@@ -10,6 +10,7 @@ import sys
 import structlog
 from pydantic import ValidationError
 
+from exam_contract.logs import PlainFormatter, frames_only
 from exam_operator.cluster.service import cluster_operator
 from exam_operator.errors import EdgeError
 from exam_operator.settings import ClusterSettings
@@ -28,7 +29,7 @@ def main() -> int:
         )
         sys.stderr.write(f"exam-operator: set the environment right: {faults}\n")
         return 2
-    _log_json(settings.log_level)
+    log_json(settings.log_level)
     try:
         asyncio.run(_run(settings))
     except (EdgeError, ExceptionGroup) as error:
@@ -54,15 +55,17 @@ async def _run(settings: ClusterSettings) -> None:
         await operator.run()
 
 
-def _log_json(level: str) -> None:
+def log_json(level: str) -> None:
     """JSON lines on standard error; libraries only when something is wrong."""
     number = getattr(logging, level.upper())
-    logging.basicConfig(level=max(number, logging.WARNING), format="%(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter("%(message)s"))
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            frames_only,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
