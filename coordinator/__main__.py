@@ -131,7 +131,10 @@ class _Process:
             gc.freeze()
             ports = [bound.getsockname()[1] for bound in self._sockets]
             _log.info("started", public=ports[0], internal=ports[1], metrics=ports[2])
-            async with _renewing(tls), asyncio.TaskGroup() as tasks:
+            async with (
+                _renewing(tls, self._settings.tls_poll_seconds),
+                asyncio.TaskGroup() as tasks,
+            ):
                 for server, bound in zip(self._doors, self._sockets, strict=False):
                     tasks.create_task(server.serve([bound]))
             _log.info("stopped")
@@ -148,9 +151,9 @@ class _Process:
 
 
 @contextlib.asynccontextmanager
-async def _renewing(tls: ServerTls | None) -> AsyncIterator[None]:
+async def _renewing(tls: ServerTls | None, poll_seconds: float) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as tasks:
-        watching = None if tls is None else tasks.create_task(tls.watch())
+        watching = None if tls is None else tasks.create_task(tls.watch(poll_seconds))
         yield
         if watching is not None:
             watching.cancel()

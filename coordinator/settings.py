@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     token_audience: str = "coordinator"
     default_namespace: str = "default"
     tls_dir: Path | None = None
+    tls_poll_seconds: float = Field(default=10.0, gt=0, le=300)
+    """How often its pair is looked at for a renewed one."""
     client_ca_file: Path | None = None
     trusted_proxies: str = "127.0.0.1"
     instance: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "main"

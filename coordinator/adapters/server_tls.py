@@ -15,7 +15,6 @@ from cryptography import x509
 from coordinator.errors import StartFailed
 
 _log = structlog.get_logger(__name__)
-POLL_SECONDS = 10.0
 
 
 class ServerTls:
@@ -35,7 +34,7 @@ class ServerTls:
                 exit_code=7,
             ) from error
 
-    async def watch(self, poll_seconds: float = POLL_SECONDS) -> None:
+    async def watch(self, poll_seconds: float) -> None:
         """Looks for a renewed pair, for the life of the process."""
         while True:
             await asyncio.sleep(poll_seconds)

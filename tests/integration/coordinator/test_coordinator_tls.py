@@ -197,6 +197,7 @@ def test_the_process_serves_both_doors_by_tls_and_its_probes_without(
         tmp_path,
         pg_dsn,
         TLS_DIR=str(tmp_path / "tls"),
+        TLS_POLL_SECONDS="0.1",
         PUBLIC_URL="https://localhost",
         HOST="0.0.0.0",  # noqa: S104 -- as in a pod
         **settings,
