@@ -23,7 +23,7 @@ from tests.support.client_process import Rig, Sitter, rig
 Json = dict[str, Any]
 SEATS = 40
 SHORT_SEATS = 2
-SHORT_SECONDS = 15
+SHORT_SECONDS = 10
 """The last seats have a few seconds of time; the others' accommodation makes it an hour."""
 
 

@@ -43,7 +43,7 @@ def _is_over(rig: Rig, participant_id: int) -> bool:
 
 
 def test_an_attempt_closes_by_the_clock_without_its_browser(make_rig: MakeRig) -> None:
-    rig = make_rig(time_limit_seconds=4)
+    rig = make_rig(time_limit_seconds=2)
     rig.client.start_ready(bundle=rig.bundle)
     gone, late = rig.sitter(1), rig.sitter(2)
     gone.begin()

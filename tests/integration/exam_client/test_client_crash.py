@@ -89,7 +89,7 @@ def test_sessions_tokens_and_commands_outlive_a_restart(make_rig: MakeRig) -> No
 
 
 def test_an_outage_is_credited_before_anything_expires(make_rig: MakeRig) -> None:
-    rig = make_rig(time_limit_seconds=8)
+    rig = make_rig(time_limit_seconds=3)
     rig.client.start_ready(bundle=rig.bundle)
     sitter = rig.sitter(1)
     started = sitter.begin()

@@ -25,7 +25,7 @@ EXPIRY = "medxamion_client_tls_expiry_timestamp_seconds "
 def sitting(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """A delivery over https whose certificates no test changes."""
     rig = client_process.rig(tmp_path_factory.mktemp("tls"), issuer)
-    rig.client.extra |= {"RECEIPT_SECONDS": "5", "ADVERTISED_ORIGIN": f"{ADVERTISED}:443/"}
+    rig.client.extra |= {"RECEIPT_SECONDS": "2", "ADVERTISED_ORIGIN": f"{ADVERTISED}:443/"}
     rig.client.start_ready(bundle=rig.bundle)
     yield rig
     rig.close()
@@ -135,9 +135,14 @@ def test_a_broken_pair_is_logged_once_and_changes_nothing(
 
 @pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n"])
 def test_a_handshake_that_does_not_end_is_cut(sitting: Rig, said: bytes) -> None:
-    for port in (sitting.client.port, sitting.client.control_port):
-        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as connection:
+    public = socket.create_connection(("127.0.0.1", sitting.client.port), timeout=PATIENCE_SECONDS)
+    control = socket.create_connection(
+        ("127.0.0.1", sitting.client.control_port), timeout=PATIENCE_SECONDS
+    )
+    with public, control:
+        for connection in (public, control):
             connection.sendall(said)
+        for connection in (public, control):
             _read_to_the_end(connection)
     assert sitting.client.is_ready()
     assert "Traceback" not in sitting.client.log_text()
