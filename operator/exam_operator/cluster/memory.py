@@ -4,6 +4,7 @@ A cache for the quiet path only. What is missing here was not seen yet, which is
 not being there; whenever something is off, the edge looks at the API itself.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from exam_operator.core.world import Access, Exit, Key, Trouble
 Json = dict[str, Any]
 _EXITS_KEPT = 16
 _NOTED_KEPT = 64
+_SHARED_LENGTH = 64
+"""Longer strings are messages and keys, which hardly two objects have in common."""
 _REFUSAL_COUNTS = timedelta(minutes=2)
 """Longer than any wait before the next attempt."""
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -127,7 +130,7 @@ class Memory:
         before = self._known.get(key)
         if before is not None and not is_newer(raw, before.raw):
             return before, False
-        stored = ExamDelivery.model_validate(raw)
+        stored = ExamDelivery.model_validate(compact(raw))
         raw = trimmed({**raw, "spec": {}, "status": {}})
         if before is None or before.uid != raw["metadata"]["uid"]:
             self.drop(key)
@@ -182,7 +185,21 @@ def trimmed(raw: Json) -> Json:
             {name: one[name] for name in kept if name in one} for one in spec.get("containers", [])
         ]
         spec = {"nodeName": spec.get("nodeName"), "containers": containers}
-    return {**raw, "metadata": meta, **({} if spec is None else {"spec": spec})}
+    kept: Json = compact({**raw, "metadata": meta, **({} if spec is None else {"spec": spec})})
+    return kept
+
+
+def compact(value: Any) -> Any:
+    """The same, its strings shared: each document that is decoded brings every name anew."""
+    match value:
+        case dict():
+            return {sys.intern(name): compact(part) for name, part in value.items()}
+        case list():
+            return [compact(part) for part in value]
+        case str() if len(value) <= _SHARED_LENGTH:
+            return sys.intern(value)
+        case _:
+            return value
 
 
 def _is_old_news(found: Json, before: Json) -> bool:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.cluster import script
 from tests.support.cluster.api import Api
 from tests.support.waiting import until
@@ -133,7 +135,7 @@ def restart_api_server(api: Api, *, away_seconds: int = 0) -> None:
         # The kubelet starts its static pods again by itself, after a back-off of its own.
         shell("pkill -KILL kube-apiserver")
     else:
-        raise AssertionError("the API server of a cluster that was not made here stays alone")
+        pytest.skip("the API server of a cluster that was not made here is left alone")
     until(lambda: _answers(api), seconds=90, what="the API server to answer", pause_seconds=0.2)
 
 

@@ -1,5 +1,6 @@
 """The memory of the cluster edge: newer wins, another object is another object, nothing grows."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -87,3 +88,15 @@ def test_pods_are_kept_without_what_nobody_reads() -> None:
             "containers": [{"name": "c", "image": "i", "ports": []}],
         },
     }
+
+
+def test_strings_that_objects_have_in_common_are_kept_once() -> None:
+    one, other = (trimmed(json.loads(_CLAIM)) for _ in range(2))
+    assert one == other == json.loads(_CLAIM)
+    assert one["status"]["phase"] is other["status"]["phase"]
+    for first, second in zip(one["metadata"], other["metadata"], strict=True):
+        assert first is second
+
+
+_CLAIM = """{"kind": "PersistentVolumeClaim", "status": {"phase": "Bo\\u0075nd", "capacity": {}},
+ "metadata": {"name": "exam-client-1", "uid": "u-1", "finalizers": ["a/b"], "generation": 1}}"""
