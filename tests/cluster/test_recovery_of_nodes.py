@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from exam_contract.delivery import Phase
 from tests.support.cluster import exam_day, faults, node, nodes
 from tests.support.cluster.api import Api, Json
+from tests.support.cluster.ending import assert_ends_whole
 from tests.support.cluster.exam_day import ExamDay
 from tests.support.cluster.hall import Hall
 from tests.support.cluster.installation import Installation
 from tests.support.cluster.nodes import PretendNode
 from tests.support.cluster.objects import Delivery
-from tests.support.cluster.proof import Proof, Scenario, Sitting
+from tests.support.cluster.proof import Proof, Scenario
 from tests.support.waiting import until
 
 PARTICIPANTS = 5
@@ -54,11 +54,9 @@ def test_a_node_that_is_not_ready_keeps_its_pod(
         hall.answers(ANSWERS)
         assert _pods(delivery) == [uid], "healed in place"
         hall.finish()
-    delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
-    figures = day.assert_nothing_lost().figures
     told = "node not ready, process killed there; from the kubelet's return"
-    proof.scenarios.append(Scenario(told, name, 1, (seconds,)))
-    proof.sittings.append(Sitting.of(name, PARTICIPANTS, figures, PARTICIPANTS))
+    scenario = Scenario(told, name, 1, (seconds,))
+    assert_ends_whole(day, proof, name, PARTICIPANTS, scenario)
 
 
 def test_a_lost_node_gives_exactly_one_successor_where_that_is_asked_for(
@@ -101,9 +99,7 @@ def test_a_lost_node_gives_exactly_one_successor_where_that_is_asked_for(
         for hall in halls.values():
             hall.finish()
     for name, day in days.items():
-        day.delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
-        figures = day.assert_nothing_lost().figures
-        proof.sittings.append(Sitting.of(name, PARTICIPANTS, figures, PARTICIPANTS))
+        assert_ends_whole(day, proof, name, PARTICIPANTS)
 
 
 def _move(api: Api, days: dict[str, ExamDay], held: dict[str, PretendNode]) -> dict[str, str]:

@@ -14,10 +14,11 @@ from exam_contract.delivery import ExamDelivery, Phase
 from examctl.demonstration.objects import utc_now
 from tests.support.cluster import claims, exam_day, faults, node
 from tests.support.cluster.api import Api
+from tests.support.cluster.ending import assert_ends_whole
 from tests.support.cluster.hall import Hall
 from tests.support.cluster.installation import Installation
 from tests.support.cluster.objects import Delivery, container_of
-from tests.support.cluster.proof import Proof, Scenario, Sitting
+from tests.support.cluster.proof import Proof, Scenario
 
 PARTICIPANTS = 5
 ANSWERS = 4 * PARTICIPANTS
@@ -47,12 +48,10 @@ def test_an_exam_outlives_the_deletion_of_its_claim(
             "deletionTimestamp" in api.get("persistentvolumeclaims", claim, namespace)["metadata"]
         )
         hall.finish()
-    delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
-    api.wait_gone("persistentvolumeclaims", claim, namespace)
-    figures = day.assert_nothing_lost().figures
     told = "SIGKILL while the claim is being deleted"
-    proof.scenarios.append(Scenario(told, name, 1, (round(seconds, 2),), "5"))
-    proof.sittings.append(Sitting.of(name, PARTICIPANTS, figures, PARTICIPANTS))
+    scenario = Scenario(told, name, 1, (round(seconds, 2),), "5")
+    assert_ends_whole(day, proof, name, PARTICIPANTS, scenario)
+    api.wait_gone("persistentvolumeclaims", claim, namespace)
 
 
 def test_a_deleted_claim_is_made_anew_over_its_volume(
@@ -75,11 +74,9 @@ def test_a_deleted_claim_is_made_anew_over_its_volume(
         seconds = round(hall.first_accepted(began) - began, 2)
         hall.answers(ANSWERS)
         hall.finish()
-    delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
-    figures = day.assert_nothing_lost().figures
     told = "claim and pod deleted, claim made anew; from then"
-    proof.scenarios.append(Scenario(told, name, 1, (seconds,)))
-    proof.sittings.append(Sitting.of(name, PARTICIPANTS, figures, PARTICIPANTS))
+    scenario = Scenario(told, name, 1, (seconds,))
+    assert_ends_whole(day, proof, name, PARTICIPANTS, scenario)
 
 
 def test_an_emptied_volume_is_refused_until_it_is_put_back(
@@ -109,11 +106,9 @@ def test_an_emptied_volume_is_refused_until_it_is_put_back(
         seconds = hall.first_accepted(cut) - cut
         hall.answers(ANSWERS)
         hall.finish()
-    delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
-    figures = day.assert_nothing_lost().figures
     told = "volume emptied, refused, put back; from then"
-    proof.scenarios.append(Scenario(told, name, 1, (round(seconds, 2),)))
-    proof.sittings.append(Sitting.of(name, PARTICIPANTS, figures, PARTICIPANTS))
+    scenario = Scenario(told, name, 1, (round(seconds, 2),))
+    assert_ends_whole(day, proof, name, PARTICIPANTS, scenario)
 
 
 def test_nobody_pretends_that_deleted_files_came_back(
