@@ -185,21 +185,19 @@ def trimmed(raw: Json) -> Json:
             {name: one[name] for name in kept if name in one} for one in spec.get("containers", [])
         ]
         spec = {"nodeName": spec.get("nodeName"), "containers": containers}
-    kept: Json = compact({**raw, "metadata": meta, **({} if spec is None else {"spec": spec})})
-    return kept
+    whole: Json = compact({**raw, "metadata": meta, **({} if spec is None else {"spec": spec})})
+    return whole
 
 
 def compact(value: Any) -> Any:
     """The same, its strings shared: each document that is decoded brings every name anew."""
-    match value:
-        case dict():
-            return {sys.intern(name): compact(part) for name, part in value.items()}
-        case list():
-            return [compact(part) for part in value]
-        case str() if len(value) <= _SHARED_LENGTH:
-            return sys.intern(value)
-        case _:
-            return value
+    if isinstance(value, dict):
+        return {sys.intern(name): compact(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [compact(part) for part in value]
+    if isinstance(value, str) and len(value) <= _SHARED_LENGTH:
+        return sys.intern(value)
+    return value
 
 
 def _is_old_news(found: Json, before: Json) -> bool:
