@@ -91,7 +91,8 @@ class Reconciler:
             self._metrics.forget(key)
             return None
         now = self._now()
-        decided = planning.plan(observed, now, self._pace)
+        pace = pacing.among(self._pace, len(self._due) + len(self._busy))
+        decided = planning.plan(observed, now, pace)
         self._metrics.standing(key, observed.object.status.phase)
         refused: dict[type[Command], Refused] = {}
         for command in decided.commands:
@@ -100,7 +101,7 @@ class Reconciler:
                 self._metrics.changed(key, observed.object.status, command.status, now)
         for refusal in refused.values():
             raise refusal
-        return pacing.spread(decided.requeue_seconds, len(self._due) + len(self._busy))
+        return decided.requeue_seconds
 
     async def _obey(
         self, key: Key, command: Command, refused: dict[type[Command], Refused]

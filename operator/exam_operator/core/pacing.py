@@ -5,7 +5,7 @@ these waits are for what only ``/status`` tells.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from exam_contract.delivery import Phase
@@ -16,15 +16,22 @@ CALM_SECONDS = 10.0
 LOOKS_A_SECOND = 40.0
 """Of calm deliveries, however many there are: a look costs some milliseconds of one core, and the
 time of one that recovers must not go into 1,500 that are well."""
+COUNTS_A_SECOND = 25.0
+"""Written into statuses, however many there are: what a person follows is live at the coordinator,
+and each write costs the API server, its store and every watch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between looks by phase, and how often the coordinator is told the same again."""
+    """Seconds between looks by phase, and how often the coordinator is told the same again.
+
+    ``counts``: so old a status lets its counts become, where nothing else changes.
+    """
 
     poll_seconds: Mapping[Phase, float]
     recovering_seconds: float
     heartbeat: timedelta
+    counts: timedelta = timedelta(seconds=30)
 
 
 ONE_MACHINE = Pace(
@@ -56,8 +63,14 @@ CLUSTER = Pace(
 )
 
 
-def spread(wait_seconds: float, deliveries: int) -> float:
-    """A calm wait, grown where so many deliveries are looked after; an eager one stays as it is."""
-    if wait_seconds < CALM_SECONDS:
-        return wait_seconds
-    return max(wait_seconds, deliveries / LOOKS_A_SECOND)
+def among(pace: Pace, deliveries: int) -> Pace:
+    """The pace of one of so many: what is calm waits longer, what is eager stays as it is."""
+    calm = deliveries / LOOKS_A_SECOND
+    if calm <= CALM_SECONDS:
+        return pace
+    seconds = {
+        phase: wait if wait < CALM_SECONDS else max(wait, calm)
+        for phase, wait in pace.poll_seconds.items()
+    }
+    counts = max(pace.counts, timedelta(seconds=deliveries / COUNTS_A_SECOND))
+    return replace(pace, poll_seconds=seconds, counts=counts)

@@ -50,7 +50,8 @@ def plan(observed: Observed, now: datetime, pace: Pace = pacing.ONE_MACHINE) -> 
         return _removal(observed, now)
     step = phases.next_step(observed, now)
     acts = _actions(observed, step, now)
-    status = statuses.next_status(observed, step, acts, template_digest(stored.spec), now)
+    template = template_digest(stored.spec)
+    status = statuses.next_status(observed, step, acts, template, pace.counts, now)
     wait = _requeue(observed, step, pace, now)
     return _finished(observed, written, status, acts, wait, pace, now)
 

@@ -19,11 +19,14 @@ from exam_operator.core.phases import Closing, Step
 from exam_operator.core.receipts import verified_receipt
 from exam_operator.core.world import Observed
 
-_COUNTS_EVERY = timedelta(seconds=30)
-
 
 def next_status(
-    observed: Observed, step: Step, acts: Sequence[c.Command], template: str, now: datetime
+    observed: Observed,
+    step: Step,
+    acts: Sequence[c.Command],
+    template: str,
+    counts_every: timedelta,
+    now: datetime,
 ) -> ExamDeliveryStatus:
     """The status that goes with this step and these actions."""
     before, start = observed.object.status, _start_among(acts)
@@ -40,7 +43,7 @@ def next_status(
             "pvc_name": observed.volume.name,
             "endpoint": observed.child.endpoint if observed.child else before.endpoint,
             "restarts": _restarts(observed, step, start, now),
-            "counts": _counts(observed, step, now),
+            "counts": _counts(observed, step, counts_every, now),
             "transfer": _transfer(observed, step, now),
         }
     )
@@ -108,7 +111,7 @@ def _recovery_times(observed: Observed, step: Step, now: datetime) -> dict[str, 
     return {}
 
 
-def _counts(observed: Observed, step: Step, now: datetime) -> CountsStatus:
+def _counts(observed: Observed, step: Step, every: timedelta, now: datetime) -> CountsStatus:
     """Coarse; at once only where a decision reads it: the first start, and a change of phase."""
     before, client = observed.object.status.counts, observed.client
     # Another file, or none any more: that attempts were begun must not be forgotten for it.
@@ -116,7 +119,7 @@ def _counts(observed: Observed, step: Step, now: datetime) -> CountsStatus:
         return before
     first_start = before.started == 0 and client.counts.started > 0
     moved = observed.object.status.phase is not step.phase
-    stale = before.as_of is None or now - before.as_of >= _COUNTS_EVERY
+    stale = before.as_of is None or now - before.as_of >= every
     if not (first_start or moved or stale):
         return before
     fresh = {

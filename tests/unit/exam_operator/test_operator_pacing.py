@@ -1,5 +1,7 @@
 """How often deliveries are looked at: often while few are there, and never too often together."""
 
+from datetime import timedelta
+
 import pytest
 
 from exam_contract.delivery import Phase
@@ -7,11 +9,23 @@ from exam_operator.core import pacing
 
 
 @pytest.mark.parametrize(
-    ("wait", "deliveries", "spread"),
-    [(10.0, 1, 10.0), (10.0, 400, 10.0), (10.0, 1500, 37.5), (60.0, 1500, 60.0), (1.0, 1500, 1.0)],
+    ("deliveries", "running", "counts"),
+    [(1, 10.0, 30), (400, 10.0, 30), (600, 15.0, 30), (1500, 37.5, 60)],
 )
-def test_only_calm_waits_grow_with_the_number(wait: float, deliveries: int, spread: float) -> None:
-    assert pacing.spread(wait, deliveries) == spread
+def test_what_is_calm_waits_longer_among_many(
+    deliveries: int, running: float, counts: float
+) -> None:
+    pace = pacing.among(pacing.CLUSTER, deliveries)
+    assert pace.poll_seconds[Phase.RUNNING] == running
+    assert pace.counts == timedelta(seconds=counts)
+
+
+def test_what_is_eager_stays_so_among_many() -> None:
+    few, many = pacing.CLUSTER, pacing.among(pacing.CLUSTER, 1500)
+    eager = [phase for phase, wait in few.poll_seconds.items() if wait < pacing.CALM_SECONDS]
+    assert eager
+    assert all(many.poll_seconds[phase] == few.poll_seconds[phase] for phase in eager)
+    assert (many.recovering_seconds, many.heartbeat) == (few.recovering_seconds, few.heartbeat)
 
 
 def test_what_people_wait_for_is_never_calm() -> None:
