@@ -13,7 +13,7 @@ from exam_contract.delivery import Phase
 SOON_SECONDS = 0.05
 IDLE_SECONDS = 60.0
 CALM_SECONDS = 10.0
-LOOKS_A_SECOND = 40.0
+LOOKS_A_SECOND = 35.0
 """Of calm deliveries, however many there are: a look costs some milliseconds of one core, and the
 time of one that recovers must not go into 1,500 that are well."""
 COUNTS_A_SECOND = 25.0

@@ -10,7 +10,7 @@ from exam_operator.core import pacing
 
 @pytest.mark.parametrize(
     ("deliveries", "running", "counts"),
-    [(1, 10.0, 30), (400, 10.0, 30), (600, 15.0, 30), (1500, 37.5, 60)],
+    [(1, 10.0, 30), (350, 10.0, 30), (700, 20.0, 30), (1750, 50.0, 70)],
 )
 def test_what_is_calm_waits_longer_among_many(
     deliveries: int, running: float, counts: float
