@@ -93,18 +93,6 @@ def test_the_storage_as_the_exam_client_sees_it(storage: str, reason: str) -> No
     assert condition(replace(observed, client=client), world, "StorageReady").reason == reason
 
 
-@pytest.mark.parametrize("type_", ["Ready", "ClientHealthy"])
-def test_one_lost_answer_changes_nothing_and_a_lasting_silence_does(type_: str) -> None:
-    world, observed = seen()
-    assert observed.child is not None
-    missed = replace(observed.child, unanswered_since=world.now)
-    lost = replace(observed, client=None, child=missed)
-    before = condition(observed, world, type_)
-    assert (before.status, condition(lost, world, type_)) == ("True", before)
-    world.now += timedelta(seconds=10)
-    assert condition(lost, world, type_).status != "True"
-
-
 def test_an_exam_client_that_is_not_ready() -> None:
     world, observed = seen()
     assert observed.client is not None
