@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.support.dashboard_staff import People, confirm
 from tests.support.dashboard_world import COMPLETE_SIZE, PASSWORD, World
@@ -95,6 +95,16 @@ class TestKeeping:
         page.get_by_role("button", name="Roles: New Comer").click()
         confirm(page, "Save roles", Roles="invigilator cardiology")
         expect(entry).to_contain_text("invigilator: cardiology")
+
+    def test_a_page_is_of_use_while_its_list_is_on_its_way(self, people: People) -> None:
+        staff, held = people(), list[Route]()
+        staff.context.route("**/api/staff?*", lambda route: held.append(route))
+        page = staff.open("/staff")
+        page.get_by_role("button", name="New account").click()
+        expect(page.get_by_role("dialog").get_by_label("User name")).to_be_visible()
+        assert held, "the list was there already"
+        for route in held:
+            route.continue_()
 
     def test_an_admin_makes_a_delivery(self, people: People) -> None:
         page = people().open("/")

@@ -101,4 +101,7 @@ async function examOptions() {
   return [["", "All exams"], ...exams.map((exam) => [exam.exam_id, exam.title])];
 }
 
-const roleOptions = () => Object.entries(ROLES).map(([role, what]) => [role, `${role} (${what})`]);
+// A declaration: it is called while the module still waits for its first list.
+function roleOptions() {
+  return Object.entries(ROLES).map(([role, what]) => [role, `${role} (${what})`]);
+}

@@ -103,7 +103,9 @@ function asRational(text) {
   return denominator === divisor ? String(numerator / divisor) : `${numerator / divisor}/${denominator / divisor}`;
 }
 
-const gcd = (a, b) => (b === 0 ? a : gcd(b, a % b));
+function gcd(a, b) {
+  return b === 0 ? a : gcd(b, a % b);
+}
 
 function showCodes(name, { participants }, names) {
   const strips = participants.map((one) =>

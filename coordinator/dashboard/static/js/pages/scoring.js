@@ -158,7 +158,9 @@ function rational(text) {
   return denominator / divisor === 1 ? String(numerator / divisor) : `${numerator / divisor}/${denominator / divisor}`;
 }
 
-const gcd = (a, b) => (b === 0 ? a : gcd(b, a % b));
+function gcd(a, b) {
+  return b === 0 ? a : gcd(b, a % b);
+}
 
 function onKey(event) {
   if (event.altKey && event.key === "ArrowRight") return act(event, () => move(1));
