@@ -16,8 +16,8 @@ import uvloop
 
 from exam_client import app
 from exam_client.errors import StartRefused
-from exam_client.services import logs
 from exam_client.settings import SettingsWrong, load_settings
+from exam_contract.logs import log_json
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
         settings = load_settings()
         # RFC 9864 deprecates the name in the coordinator's tokens; the curve is pinned anyway.
         warnings.filterwarnings("ignore", message="EdDSA is deprecated")
-        logs.configure(settings.log_level)
+        log_json(settings.log_level)
         return uvloop.run(app.run(settings))
     except (SettingsWrong, StartRefused) as refused:
         sys.stderr.write(f"exam-client: {refused}\n")

@@ -1,6 +1,7 @@
 """What every part's log may say of an error: its kind and its places, never its message.
 
-A message may repeat a name, an answer or a key, and more people read logs than those are for.
+A message may repeat a name, an answer or a key, and more people read logs than those are for; a
+container's last lines even become part of its pod's status.
 """
 
 import logging
@@ -8,6 +9,32 @@ import sys
 import traceback
 from collections.abc import Iterator, MutableMapping
 from typing import Any
+
+import structlog
+
+
+def log_json(level: str) -> None:
+    """JSON lines on standard error; libraries speak only when something is wrong."""
+    number = getattr(logging, level.upper())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter("%(message)s"))
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            frames_only,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    sys.excepthook = last_words
+
+
+def last_words(kind: object, error: BaseException, trace: object) -> None:
+    """For ``sys.excepthook``: of what ends the process, too."""
+    sys.stderr.write("\n".join(frames(error)) + "\n")
 
 
 def frames_only(

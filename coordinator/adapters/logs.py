@@ -5,7 +5,7 @@ import sys
 
 import structlog
 
-from exam_contract.logs import frames_only
+from exam_contract.logs import frames_only, last_words
 
 
 def configure(level: str) -> None:
@@ -38,3 +38,4 @@ def configure(level: str) -> None:
     # httpx logs every URL at INFO, alembic and uvicorn every step; no operator asks for those.
     for noisy in ("httpx", "httpcore", "alembic", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    sys.excepthook = last_words

@@ -4,13 +4,11 @@ What keeps it from starting is one sentence on stderr and exit code 2.
 """
 
 import asyncio
-import logging
 import sys
 
-import structlog
 from pydantic import ValidationError
 
-from exam_contract.logs import PlainFormatter, frames_only
+from exam_contract.logs import log_json
 from exam_operator.cluster.service import cluster_operator
 from exam_operator.errors import EdgeError
 from exam_operator.settings import ClusterSettings
@@ -53,24 +51,6 @@ def _sentence(error: EdgeError | ExceptionGroup[Exception]) -> str:
 async def _run(settings: ClusterSettings) -> None:
     async with cluster_operator(settings) as operator:
         await operator.run()
-
-
-def log_json(level: str) -> None:
-    """JSON lines on standard error; libraries only when something is wrong."""
-    number = getattr(logging, level.upper())
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PlainFormatter("%(message)s"))
-    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            frames_only,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 if __name__ == "__main__":

@@ -41,9 +41,8 @@ async def nobody():
 
 asyncio.run(broken())
 """
-_CLIENT = "from exam_client.services import logs\nlogs.configure('INFO')\n"
 _COORDINATOR = "from coordinator.adapters import logs\nlogs.configure('INFO')\n"
-_OPERATOR = "from exam_operator.__main__ import log_json\nlog_json('INFO')\n"
+_OTHERS = "from exam_contract.logs import log_json\nlog_json('INFO')\n"
 
 
 def lines(*program: str, code: int = 0) -> list[str]:
@@ -56,7 +55,7 @@ def lines(*program: str, code: int = 0) -> list[str]:
     return ran.stderr.splitlines()
 
 
-@pytest.mark.parametrize("configure", [_CLIENT, _COORDINATOR, _OPERATOR])
+@pytest.mark.parametrize("configure", [_COORDINATOR, _OTHERS])
 def test_our_errors_are_told_by_kind_and_place_alone(configure: str) -> None:
     first, second = (json.loads(line)["exception"] for line in lines(configure, _PROGRAM))
     assert "pydantic_core._pydantic_core.ValidationError" in first
@@ -64,13 +63,14 @@ def test_our_errors_are_told_by_kind_and_place_alone(configure: str) -> None:
     assert "builtins.KeyError" in second, "the parts of a group, too"
 
 
-@pytest.mark.parametrize("configure", [_CLIENT, _COORDINATOR, _OPERATOR])
+@pytest.mark.parametrize("configure", [_COORDINATOR, _OTHERS])
 def test_errors_that_libraries_log_are_told_like_ours(configure: str) -> None:
     told = "\n".join(lines(configure, _OF_LIBRARIES))
     assert "never retrieved" in told
     assert "builtins.ValueError" in told
 
 
-def test_the_last_words_of_an_exam_client_are_of_the_same_kind() -> None:
+@pytest.mark.parametrize("configure", [_COORDINATOR, _OTHERS])
+def test_the_last_words_of_a_process_are_of_the_same_kind(configure: str) -> None:
     """They become part of its pod's status."""
-    assert "builtins.KeyError" in lines(_CLIENT, _OF_LIBRARIES, _UNCAUGHT, code=1)
+    assert "builtins.KeyError" in lines(configure, _OF_LIBRARIES, _UNCAUGHT, code=1)
