@@ -133,6 +133,16 @@ class TestFormat:
     def test_points(self, page: Page, rational: str, words: str) -> None:
         assert run(page, "format", "return m.points(given);", rational) == words
 
+    @pytest.mark.parametrize(
+        ("text", "rational"),
+        [("2.5", "5/2"), ("1,25", "5/4"), ("0.50", "1/2"), ("2.0", "2"), ("0", "0"), ("5/4", "5/4"),
+         ("much", "much"), ("1.23456", "1.23456")],
+    )  # fmt: skip
+    def test_decimals_travel_as_fractions_in_lowest_terms(
+        self, page: Page, text: str, rational: str
+    ) -> None:
+        assert run(page, "format", "return m.fraction(given);", text) == rational
+
     def test_every_state_of_the_contract_has_words(self, page: Page) -> None:
         known = run(page, "format", "return [Object.keys(m.STATES), Object.keys(m.CONNECTIONS)];")
         assert known == [[state.value for state in AttemptState], [c.value for c in Connection]]

@@ -101,3 +101,17 @@ export const phase = (name) => [PHASE_WORDS[name] ?? name, PHASE_TONES[name] ?? 
 function zone(time) {
   return ZONE.formatToParts(time).find((part) => part.type === "timeZoneName")?.value ?? "";
 }
+
+/** "2.5" or "2,5" -> "5/2": what the API takes is exact. What is no decimal goes as it is, and the API says why not. */
+export function fraction(text) {
+  const found = /^(\d{1,4})(?:[.,](\d{1,4}))?$/.exec(text);
+  if (!found) return text;
+  const [, whole, digits = ""] = found;
+  const [numerator, denominator] = [Number(whole + digits), 10 ** digits.length];
+  const divisor = greatestCommonDivisor(numerator, denominator);
+  return denominator === divisor ? String(numerator / divisor) : `${numerator / divisor}/${denominator / divisor}`;
+}
+
+function greatestCommonDivisor(a, b) {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}

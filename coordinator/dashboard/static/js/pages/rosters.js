@@ -4,7 +4,7 @@ import { all, LONG_TIMEOUT_MS, mayEverywhere, post, Problem } from "../api.js";
 import { parseCsv } from "../csv.js";
 import { byId, fill, h } from "../dom.js";
 import { guarded } from "../dialogs.js";
-import { dayAndClock, number, plural } from "../format.js";
+import { dayAndClock, fraction, number, plural } from "../format.js";
 import { table } from "../table.js";
 
 const REQUIRED = ["identifier", "name", "email"];
@@ -90,21 +90,7 @@ function entryOf(columns, { line, fields }) {
   const values = Object.fromEntries(columns.map((column, index) => [column, fields[index]]));
   const { time_multiplier: multiplier, extra_seconds: extra, ...entry } = values;
   if (!multiplier && !extra) return entry;
-  return { ...entry, accommodation: { ...(multiplier && { time_multiplier: asRational(multiplier) }), ...(extra && { extra_seconds: /^\d+$/.test(extra) ? Number(extra) : extra }) } };
-}
-
-/** "1.25" -> "5/4"; what is no decimal goes as it is and the API says what is wrong with it. */
-function asRational(text) {
-  const found = /^(\d{1,3})[.,](\d{1,4})$/.exec(text);
-  if (!found) return text;
-  const denominator = 10 ** found[2].length;
-  const numerator = Number(found[1] + found[2]);
-  const divisor = gcd(numerator, denominator);
-  return denominator === divisor ? String(numerator / divisor) : `${numerator / divisor}/${denominator / divisor}`;
-}
-
-function gcd(a, b) {
-  return b === 0 ? a : gcd(b, a % b);
+  return { ...entry, accommodation: { ...(multiplier && { time_multiplier: fraction(multiplier) }), ...(extra && { extra_seconds: /^\d+$/.test(extra) ? Number(extra) : extra }) } };
 }
 
 function showCodes(name, { participants }, names) {

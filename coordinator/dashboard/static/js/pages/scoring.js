@@ -4,7 +4,7 @@ import { get, post, withQuery } from "../api.js";
 import { drawHead } from "../delivery_head.js";
 import { byId, chip, fill, h, setText } from "../dom.js";
 import { guarded, showProblem, toast } from "../dialogs.js";
-import { dayAndClock, number, points } from "../format.js";
+import { dayAndClock, fraction, number, points } from "../format.js";
 import { deliveryId } from "../shell.js";
 
 const base = `/api/deliveries/${deliveryId()}`;
@@ -118,7 +118,7 @@ async function save() {
   const answer = queue[position];
   const problem = whatIsWrong(chosen, answer);
   if (problem) return showProblem(problem, byId("save-problem"));
-  const body = { answer_id: answer.answer_id, points: rational(chosen), comment: byId("comment").value.trim() };
+  const body = { answer_id: answer.answer_id, points: fraction(chosen), comment: byId("comment").value.trim() };
   const saved = await guarded(() => post(`${base}/manual-scores`, body), byId("save-problem"));
   if (!saved) return undefined;
   drawProgress(saved);
@@ -147,19 +147,6 @@ function whatIsWrong(value, answer) {
   const most = Number(points(answer.max_points));
   const fits = /^\d{1,4}(\.\d{1,3})?$/.test(value) && Number(value) <= most;
   return fits ? null : { title: "Points are missing or wrong", detail: `Give a number from 0 to ${points(answer.max_points)}.` };
-}
-
-/** "2.5" -> "5/2": points travel as exact fractions in lowest terms. */
-function rational(text) {
-  const [whole, digits = ""] = text.split(".");
-  const denominator = 10 ** digits.length;
-  const numerator = Number(whole + digits);
-  const divisor = gcd(numerator, denominator);
-  return denominator / divisor === 1 ? String(numerator / divisor) : `${numerator / divisor}/${denominator / divisor}`;
-}
-
-function gcd(a, b) {
-  return b === 0 ? a : gcd(b, a % b);
 }
 
 function onKey(event) {
