@@ -98,7 +98,11 @@ def settings() -> kopf.OperatorSettings:
     made.persistence.progress_storage = stateless.NoProgress()
     made.posting.enabled = False  # Events are written on purpose, at transitions
     made.scanning.disabled = True  # the namespaces are given, so no rights to look for more
+    # Thousands of objects are listed at a start: not all at once, and without a task that waits for
+    # seconds beside each of them. A handler of ours is done at once.
+    made.watching.chunk_size = 250
     made.queueing.worker_limit = None
+    made.queueing.idle_timeout = 0.1
     for kind in ("pods", "persistentvolumeclaims", "services", "configmaps"):
         made.watching.label_selectors["v1", kind] = names.SELECTOR
     return made

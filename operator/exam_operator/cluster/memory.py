@@ -39,7 +39,7 @@ class Looked:
 
     def see(self, found: Json | None) -> bool:
         """Take over what is seen, unless something newer is known. Returns whether it changed."""
-        found = None if found is None else trimmed(found)
+        found = None if found is None else compact(trimmed(found))
         self.heard_at = time.monotonic()
         if found is not None and self.found is not None and _is_old_news(found, self.found):
             return False
@@ -130,7 +130,8 @@ class Memory:
         before = self._known.get(key)
         if before is not None and not is_newer(raw, before.raw):
             return before, False
-        stored = ExamDelivery.model_validate(compact(raw))
+        raw = compact(raw)
+        stored = ExamDelivery.model_validate(raw)
         raw = trimmed({**raw, "spec": {}, "status": {}})
         if before is None or before.uid != raw["metadata"]["uid"]:
             self.drop(key)
@@ -185,8 +186,7 @@ def trimmed(raw: Json) -> Json:
             {name: one[name] for name in kept if name in one} for one in spec.get("containers", [])
         ]
         spec = {"nodeName": spec.get("nodeName"), "containers": containers}
-    whole: Json = compact({**raw, "metadata": meta, **({} if spec is None else {"spec": spec})})
-    return whole
+    return {**raw, "metadata": meta, **({} if spec is None else {"spec": spec})}
 
 
 def compact(value: Any) -> Any:

@@ -91,7 +91,8 @@ def test_pods_are_kept_without_what_nobody_reads() -> None:
 
 
 def test_strings_that_objects_have_in_common_are_kept_once() -> None:
-    one, other = (trimmed(json.loads(_CLAIM)) for _ in range(2))
+    seen = [Looked(), Looked()]
+    one, other = (looked.found or {} for looked in seen if looked.see(json.loads(_CLAIM)))
     assert one == other == json.loads(_CLAIM)
     assert one["status"]["phase"] is other["status"]["phase"]
     for first, second in zip(one["metadata"], other["metadata"], strict=True):
