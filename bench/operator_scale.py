@@ -115,6 +115,7 @@ class Scale:
         self._cluster, self._operator = cluster, operator
         self._posted: dict[str, float] = {}
         self._slots = asyncio.Semaphore(_POSTED_AT_ONCE)
+        self._empty_mb = operator.rss_mb()
 
     async def burst_and_live(self) -> list[Measure]:
         found = await self._burst()
@@ -132,7 +133,7 @@ class Scale:
         spent = (await self._operator.spent()).since(before)
         await within(_STREAMED_WITHIN_SECONDS, lambda: self._all_seen(names))
         what = f"{size.rate}/s for {size.stream_seconds} s"
-        note = f"posted {self._count_posted(names) / took:.0f}/s; {spent.words()}"
+        note = f"posted {self._count_posted(names) / took:.0f}/s; {spent.bound(made)}"
         return [
             Measure(
                 "operator", f"{what}: pods made meanwhile", made / took, "/s",
@@ -150,8 +151,8 @@ class Scale:
         await within(_BURST_WITHIN_SECONDS - posted, lambda: self._all_seen(names))
         spent = (await self._operator.spent()).since(before)
         what = f"burst of {self._size.burst}"
-        note = f"posted in {posted:.1f} s, pods in {spent.elapsed:.1f} s; {spent.words()}"
         made = sum(name in self._cluster.seen for name in names)
+        note = f"posted in {posted:.1f} s, pods in {spent.elapsed:.1f} s; {spent.bound(made)}"
         return [
             self._late(f"{what}: object to pod, p99", names, 2, note),
             *_price(what, len(names), made, spent),
@@ -176,10 +177,13 @@ class Scale:
         if running < size.live:  # then it is still making them, and nothing is steady
             return [Measure("operator", f"{what}: running", running, "", size.live, "more", note)]
         return [
-            Measure("operator", f"{what}: memory", self._operator.rss_mb(), "MB", 300),
+            self._memory(f"{what}: memory"),
             Measure("operator", f"{what}: processor", share, "cores", 0.5, note=note),
-            Measure("operator", f"{what}: writes a delivery in 30 s", writes, "", 1),
-        ]
+            Measure(
+                "operator", f"{what}: writes a delivery in 30 s", writes, "", 1,
+                note=f"{spent.writes:.0f} in {spent.elapsed:.0f} s",
+            ),
+        ]  # fmt: skip
 
     async def _restarted(self) -> list[Measure]:
         self._operator.restart()
@@ -189,8 +193,15 @@ class Scale:
         what = f"restart with {self._size.live}: all reconciled"
         return [
             Measure("operator", what, seconds, "s", 60, note=note),
-            Measure("operator", "memory after it", self._operator.rss_mb(), "MB", 300),
+            self._memory("memory after it"),
         ]
+
+    def _memory(self, what: str) -> Measure:
+        """And how much of it grows with the deliveries."""
+        held = self._operator.rss_mb()
+        each = (held - self._empty_mb) / self._size.live * 1000
+        note = f"{self._empty_mb:.0f} MB with none, {each:.0f} kB each"
+        return Measure("operator", what, held, "MB", 300, note=note)
 
     async def _all_running(self, seconds: float) -> tuple[int, float]:
         """How many run, after how long."""

@@ -60,6 +60,12 @@ class Spent:
         said = ", ".join(f"{who} {spent / self.elapsed:.2f}" for who, spent in shares.items())
         return f"cores used: {said} of {psutil.cpu_count()}"
 
+    def bound(self, made: int) -> str:
+        """What so many took, and so the most that this machine's cores can make."""
+        took = (self.operator + self.api_server + self.load) / max(1, made)
+        most = (psutil.cpu_count() or 1) / took if took else 0.0
+        return f"{self.words()}: at {took * 1000:.0f} ms each it can make {most:.0f}/s at most"
+
 
 class OperatorProcess:
     """One operator in the namespace, and its successor after ``restart``."""
