@@ -1,8 +1,8 @@
 """Finds files that have drifted from what they are made from, without the network.
 
 A lock must carry the digest of its `.in` files, an extra must repeat its `.in` file, and no file
-may hold a path of somebody's home or, in a lock, a download address. `--stamp LOCK` writes the
-digest (scripts/lock.sh calls it).
+may hold a path of somebody's home or of a place where it was written, a note about work to come
+or, in a lock, a download address. `--stamp LOCK` writes the digest (scripts/lock.sh calls it).
 """
 
 import hashlib
@@ -19,7 +19,8 @@ LOCKS = ("bootstrap", "cluster", "client", "coordinator", "operator", "dev")
 EXTRAS = ("client", "coordinator", "operator", "dev")
 STAMP = "# inputs sha256:"
 # Written so that this file does not find itself.
-HOME_PATH = re.compile(r"/(?:home|Users)/[A-Za-z0-9_]|/[r]oot/")
+HOME_PATH = re.compile(r"/(?:home|Users)/[A-Za-z0-9_]|/[r]oot/|/[w]ork/")
+NOTE = re.compile(r"\b(?:[s]hared/|(?:[T]ODO|[F]IXME|[a]ssistant)\b)", re.IGNORECASE)
 
 
 def main(arguments: list[str]) -> int:
@@ -65,14 +66,15 @@ def extras_apart_from_inputs() -> Iterator[str]:
 
 
 def home_paths() -> Iterator[str]:
-    for path in tracked_files():
-        try:
-            text = path.read_text()
-        except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
-            continue
-        for number, line in enumerate(text.splitlines(), start=1):
-            if HOME_PATH.search(line) or f"{ROOT}/" in line:
-                yield f"{path.relative_to(ROOT)}:{number} holds a path of one machine"
+    for place, line in tracked_lines():
+        if HOME_PATH.search(line) or f"{ROOT}/" in line:
+            yield f"{place} holds a path of one machine"
+
+
+def notes_to_oneself() -> Iterator[str]:
+    for place, line in tracked_lines():
+        if found := NOTE.search(line):
+            yield f"{place} says {found[0]}, which is no word of the product"
 
 
 def inputs_digest(name: str) -> str:
@@ -94,6 +96,17 @@ def requirements_of(name: str) -> set[str]:
     return {line for line in lines if line and not line.startswith(("#", "-r "))}
 
 
+def tracked_lines() -> Iterator[tuple[str, str]]:
+    """Every line of every text file, with its place."""
+    for path in tracked_files():
+        try:
+            text = path.read_text()
+        except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
+            continue
+        for number, line in enumerate(text.splitlines(), start=1):
+            yield f"{path.relative_to(ROOT)}:{number}", line
+
+
 def tracked_files() -> list[Path]:
     """What git tracks or would track, so that a new file is checked before its commit."""
     listing = subprocess.run(
@@ -111,6 +124,7 @@ CHECKS: tuple[Callable[[], Iterator[str]], ...] = (
     addresses_in_locks,
     extras_apart_from_inputs,
     home_paths,
+    notes_to_oneself,
 )
 
 if __name__ == "__main__":
