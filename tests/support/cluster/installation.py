@@ -22,7 +22,7 @@ NAMESPACE = "medxamion"
 OPERATOR_NAMESPACE = "medxamion-operator"
 DELIVERY_NAMESPACES = ("exams", "exams-a", "exams-b", "exams-c", "exams-d", "exams-e")
 """Looked after by the operator; a module of tests takes one, so that modules stay apart."""
-_NODE_PORT = 30_043
+NODE_PORT = 30_043
 _LONGEST_UPGRADE = timedelta(minutes=6)
 _TOKEN_SECRET = "medxamion-e2e-token"
 _VALUES = script.ROOT / "tests" / "cluster" / "values.yaml"
@@ -43,7 +43,7 @@ class Installation:
     @property
     def url(self) -> str:
         """The coordinator's public door."""
-        return f"https://{self.public_host}:{_NODE_PORT}"
+        return f"https://{self.public_host}:{NODE_PORT}"
 
     @cached_property
     def trust(self) -> ssl.SSLContext:
@@ -143,8 +143,8 @@ def install(api: Api) -> Installation:
     settings = {
         "image.registry": registry,
         "image.tag": os.environ["MEDXAMION_IMAGE_TAG"],
-        "coordinator.publicUrl": f"https://{host}:{_NODE_PORT}",
-        "coordinator.service.nodePort": str(_NODE_PORT),
+        "coordinator.publicUrl": f"https://{host}:{NODE_PORT}",
+        "coordinator.service.nodePort": str(NODE_PORT),
         "operator.publicHost": host,
         "postgresql.trial.image": script.image("postgres"),
         "deliveryNamespaces": "{" + ",".join(DELIVERY_NAMESPACES) + "}",

@@ -5,18 +5,22 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
 import yaml
 
 from exam_contract.version import VERSION
+from tests.support.cluster import installation
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts" / "medxamion"
 VALUES: Json = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
 SCHEMA: Json = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+KIND: Json = yaml.safe_load((ROOT / "tests" / "cluster" / "kind.yaml").read_text("utf-8"))
+TRIAL: Json = yaml.safe_load((ROOT / "examples" / "values-trial.yaml").read_text("utf-8"))
 EXAMPLES = sorted((ROOT / "examples").glob("values-*.yaml"))
 # Helm gives every chart `global`; free words have no names to compare.
 UNCOMPARED = {"global"}
@@ -29,6 +33,41 @@ def test_the_defaults_obey_the_schema() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_the_examples_obey_the_schema(example: Path) -> None:
     jsonschema.validate(_merged(VALUES, yaml.safe_load(example.read_text("utf-8"))), SCHEMA)
+
+
+def test_the_trial_is_reached_at_its_node_port() -> None:
+    coordinator = TRIAL["coordinator"]
+
+    assert urlsplit(coordinator["publicUrl"]).port == coordinator["service"]["nodePort"]
+
+
+@pytest.mark.parametrize(
+    "port",
+    [TRIAL["coordinator"]["service"]["nodePort"], installation.NODE_PORT],
+    ids=["trial", "tests"],
+)
+def test_kind_shows_the_port_on_localhost(port: int) -> None:
+    """Elsewhere nobody would notice: only kind's nodes are behind a mapping."""
+    node = KIND["nodes"][0]
+    first, last = map(int, _service_ports(KIND).split("-"))
+
+    assert first <= port <= last
+    assert {"containerPort": port, "hostPort": port, "listenAddress": "127.0.0.1"} in node[
+        "extraPortMappings"
+    ]
+
+
+def test_kind_shows_every_port_that_a_delivery_may_get() -> None:
+    mapped = [one["hostPort"] for one in KIND["nodes"][0]["extraPortMappings"]]
+    first, last = map(int, _service_ports(KIND).split("-"))
+
+    assert mapped == list(range(first, last + 1))
+
+
+def test_the_example_of_a_delivery_has_a_way_in_from_outside() -> None:
+    example = yaml.safe_load((ROOT / "examples" / "delivery.yaml").read_text("utf-8"))
+
+    assert example["spec"]["access"] == {"type": "NodePort"}
 
 
 def test_every_value_has_a_schema_and_every_schema_a_value() -> None:
@@ -88,6 +127,11 @@ def test_the_chart_has_the_version_of_the_project() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
 
     assert chart["version"] == chart["appVersion"] == VERSION
+
+
+def _service_ports(cluster: Json) -> str:
+    patch = yaml.safe_load(cluster["kubeadmConfigPatches"][0])
+    return str(patch["apiServer"]["extraArgs"]["service-node-port-range"])
 
 
 def _resolved(node: Json) -> Json:
