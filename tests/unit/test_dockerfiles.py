@@ -1,4 +1,4 @@
-"""The Dockerfiles say what Docker and buildah understand alike, and what a restricted cluster runs."""
+"""The Dockerfiles say what Docker and buildah understand alike, and what a strict cluster runs."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def test_its_base_is_an_argument_without_a_digest(path: Path) -> None:
 
 @pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.name)
 def test_it_starts_its_part_in_exec_form_as_nobody(path: Path) -> None:
-    """A shell as PID 1 would keep SIGTERM to itself; a name as user can't be checked by a kubelet."""
+    """A shell as PID 1 keeps SIGTERM to itself; a user by name is none that a kubelet can check."""
     last = final_stage(path)
 
     assert json.loads(last["ENTRYPOINT"]) == ["python", "-m", PACKAGES[path.suffix[1:]]]
