@@ -21,6 +21,15 @@ class ClientHealth(Contract):
     reason: str | None = None
 
 
+class DiscardedData(Contract):
+    """Untransferred data that a person gave up by name: what was known of it, in figures only."""
+
+    started: int = Field(default=0, ge=0)
+    closed: int = Field(default=0, ge=0)
+    acked: int = Field(default=0, ge=0)
+    as_of: UtcTime | None = None
+
+
 class DeliveryRegistration(Contract):
     name: str
     namespace: str = "default"
@@ -44,6 +53,8 @@ class DeliveryRegistration(Contract):
     endpoint_internal: str | None = None
     endpoint_public: str | None = None
     health: ClientHealth | None = None
+    discarded: DiscardedData | None = Field(default=None, exclude_if=lambda told: told is None)
+    """Absent, and not null, where nothing was discarded: older coordinators don't know it."""
 
 
 class RegistrationReply(Contract):

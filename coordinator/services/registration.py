@@ -56,7 +56,9 @@ async def register(
     if after is None:
         raise NotFound("the delivery is gone")
     changed = before is None or _differs(before, after)
-    if changed and not told:
+    if before is not None and await _newly_discarded(work, after, sent):
+        changed = True
+    elif changed and not told:
         action = "delivery_registered" if before is None else "delivery_reported"
         work.record(action, f"delivery:{delivery_id}", phase=after.phase, epoch=after.epoch)
     else:
@@ -163,6 +165,23 @@ async def _check_references(work: Work, sent: DeliveryRegistration) -> None:
             f"roster {sent.roster_ref} lists {listed} participants,"
             f" spec.participants.maxCount is {sent.max_participants}; raise it"
         )
+
+
+async def _newly_discarded(work: Work, after: Delivery, sent: DeliveryRegistration) -> bool:
+    """Audit once what was given up: the operator's last counts, and what came here before."""
+    if sent.discarded is None or not await deliveries.mark_discarded(work.db, after.id):
+        return False
+    held = (await deliveries.counts(work.db, [after.id])).get(after.id, deliveries.Counts())
+    work.record(
+        "delivery_discarded",
+        f"delivery:{after.id}",
+        phase=after.phase,
+        epoch=after.epoch,
+        started=max(sent.discarded.started, held.started),
+        closed=max(sent.discarded.closed, held.closed),
+        acked=sent.discarded.acked,
+    )
+    return True
 
 
 def _same_delivery(before: Delivery, sent: DeliveryRegistration) -> None:

@@ -206,6 +206,18 @@ async def update(db: AsyncConnection, delivery_id: int, sent: DeliveryRegistrati
     )
 
 
+async def mark_discarded(db: AsyncConnection, delivery_id: int) -> bool:
+    """Note that its data was given up; False where that was noted before."""
+    found = await db.execute(
+        text(
+            "UPDATE deliveries SET discarded_at = now()"
+            " WHERE id = :id AND discarded_at IS NULL RETURNING id"
+        ),
+        {"id": delivery_id},
+    )
+    return found.one_or_none() is not None
+
+
 async def enrolled(db: AsyncConnection, delivery_id: int) -> list[Enrolled]:
     """Everybody of a delivery with their verifiers, for the bundle."""
     found = await db.execute(

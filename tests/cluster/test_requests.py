@@ -1,5 +1,6 @@
 """What people ask of a running delivery: a restart, a pause, a fence, an abort, a discard."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from exam_contract.delivery import Phase
 from examctl.simulation.sitting import Behaviour
 from tests.support.cluster import exam_day, kubectl, objects
-from tests.support.cluster.api import Api
+from tests.support.cluster.api import Api, Json
 from tests.support.cluster.exam_day import ExamDay, Imported
 from tests.support.cluster.installation import Installation
 from tests.support.cluster.objects import Delivery
@@ -87,10 +88,35 @@ def test_untransferred_data_is_given_up_only_by_name(
     with pytest.raises(kubectl.Refused, match="discard-untransferred-data"):
         kubectl.kubectl("-n", namespace, "delete", "exd", delivery.name)
     delivery.annotate(discard_untransferred_data=delivery.uid)
-    children = delivery.children
+    children, uid = delivery.children, delivery.uid
+    known = delivery.read().status
     kubectl.kubectl("-n", namespace, "delete", "exd", delivery.name, "--timeout=120s")
     for plural in ("pods", "persistentvolumeclaims", "secrets"):
         api.wait_gone(plural, children, namespace, seconds=60)
+
+    until(lambda: _discard_event(api, namespace, uid), seconds=10, what="the Event of the discard")
+    entries = until(
+        lambda: _audited(installed, f"delivery:{known.delivery_id}"),
+        seconds=10,
+        what="the discard to be audited",
+        pause_seconds=0.5,
+    )
+    told = [json.loads(one["detail"]) for one in entries]
+    assert [one["phase"] for one in told] == ["Failed"]
+    assert told[0]["started"] >= known.counts.started
+
+
+def _discard_event(api: Api, namespace: str, uid: str) -> str | None:
+    found = api.all("events", namespace, fieldSelector=f"involvedObject.uid={uid}")
+    return next((one["message"] for one in found if one["reason"] == "DataDiscarded"), None)
+
+
+def _audited(installed: Installation, target: str) -> list[Json]:
+    with installed.coordinator() as coordinator:
+        newest = coordinator.get("/api/audit", before=2**53, limit=200)["items"]
+    return [
+        one for one in newest if (one["action"], one["target"]) == ("delivery_discarded", target)
+    ]
 
 
 def _some(imported: Imported) -> Imported:

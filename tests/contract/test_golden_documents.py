@@ -55,6 +55,12 @@ def test_the_originals_events_keep_their_field_names() -> None:
     assert common | {"final_score"} <= set(golden.load("event-participant-completed"))
 
 
+def test_a_registration_without_a_discard_is_written_as_older_coordinators_read_it() -> None:
+    plain = golden.read("delivery-registration").model_dump(mode="json")
+
+    assert "discarded" not in plain
+
+
 def test_a_minimal_object_is_stored_with_its_defaults() -> None:
     case = golden.load("exam-delivery-minimal")
 

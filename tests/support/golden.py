@@ -42,6 +42,7 @@ READERS: dict[str, TypeAdapter[Any]] = {
     "client-status": TypeAdapter(control.ClientStatus),
     "client-view": TypeAdapter(progress.ClientView),
     "delivery-registration": TypeAdapter(registration.DeliveryRegistration),
+    "delivery-registration-discarded": TypeAdapter(registration.DeliveryRegistration),
     "desired": TypeAdapter(control.Desired),
     "event-answer-submitted": events.EVENT,
     "event-attempt-changed": events.EVENT,

@@ -25,6 +25,8 @@ class PretendCoordinator:
     key: str = "operator-key"
     registrations: list[DeliveryRegistration] = field(default_factory=list)
     refusal: str | None = None
+    unknown: frozenset[str] = frozenset()
+    """Members of a registration that an older coordinator refuses."""
     port: int = 0
     _ids: dict[str, int] = field(default_factory=dict)
     _server: uvicorn.Server | None = None
@@ -65,6 +67,9 @@ class PretendCoordinator:
             return JSONResponse({"code": "unauthenticated"}, status_code=401)
         if self.refusal is not None:
             body = {"code": "rule_violated", "detail": self.refusal}
+            return JSONResponse(body, status_code=422)
+        if self.unknown & set(await request.json()):
+            body = {"code": "invalid_field", "detail": "Extra inputs are not permitted"}
             return JSONResponse(body, status_code=422)
         sent = DeliveryRegistration.model_validate_json(await request.body())
         self.registrations.append(sent)

@@ -21,6 +21,7 @@ from exam_operator.errors import CoordinatorSilent, RegistrationRefused
 log = structlog.get_logger(__name__)
 _TIMEOUT = httpx.Timeout(5.0, connect=2.0)
 _AT_ONCE = 8
+_UNREADABLE = httpx.codes.UNPROCESSABLE_ENTITY
 _SILENT_REGISTRATION = Registered()
 
 
@@ -33,15 +34,10 @@ class CoordinatorPort:
     async def register(self, uid: str, body: DeliveryRegistration) -> RegistrationReply:
         """Raises CoordinatorSilent, or RegistrationRefused with its words."""
         try:
-            reply = await self._http.put(
-                f"{self._url}/api/internal/deliveries/{uid}",
-                headers={
-                    "Authorization": f"Bearer {self._key_file.read_text().strip()}",
-                    "Content-Type": "application/json",
-                },
-                content=body.model_dump_json(),
-                timeout=_TIMEOUT,
-            )
+            reply = await self._put(uid, body)
+            if reply.status_code == _UNREADABLE and body.discarded is not None:
+                # An older coordinator knows no discard; of the end it is told all the same.
+                reply = await self._put(uid, body.model_copy(update={"discarded": None}))
             if reply.is_success:
                 return RegistrationReply.model_validate_json(reply.content)
         except (httpx.HTTPError, OSError) as error:
@@ -51,6 +47,17 @@ class CoordinatorPort:
         if reply.is_server_error:
             raise CoordinatorSilent(f"it answered {reply.status_code}")
         raise RegistrationRefused(_words(reply))
+
+    async def _put(self, uid: str, body: DeliveryRegistration) -> httpx.Response:
+        return await self._http.put(
+            f"{self._url}/api/internal/deliveries/{uid}",
+            headers={
+                "Authorization": f"Bearer {self._key_file.read_text().strip()}",
+                "Content-Type": "application/json",
+            },
+            content=body.model_dump_json(),
+            timeout=_TIMEOUT,
+        )
 
 
 class Registrar:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from exam_contract.delivery import Condition, ExamDeliveryStatus, Phase
+from exam_operator.core.phases import discarded
 
 _ALARMS = frozenset({Phase.RECOVERING, Phase.FAILED, Phase.ABORTED})
 _WATCHED = ("Degraded", "StorageReady", "WriterFenced", "PendingTemplate")
@@ -27,6 +28,8 @@ def announcements(before: ExamDeliveryStatus, after: ExamDeliveryStatus) -> list
         told.append(Announcement("Normal", "ClientStarted", f"epoch {after.epoch} starts"))
     if after.phase is not before.phase:
         told.append(_phase(before, after))
+    if discarded(after) and not discarded(before):
+        told.append(_discarded(after))
     if after.restarts.count > before.restarts.count and after.restarts.last_reason:
         message = f"restart {after.restarts.count}: {after.restarts.last_reason}"
         told.append(Announcement("Warning", "ClientRestarted", message))
@@ -41,6 +44,15 @@ def _phase(before: ExamDeliveryStatus, after: ExamDeliveryStatus) -> Announcemen
     resumes = f", to resume {after.resume_phase}" if after.resume_phase else ""
     kind: Literal["Normal", "Warning"] = "Warning" if after.phase in _ALARMS else "Normal"
     return Announcement(kind, str(after.phase), f"{before.phase} -> {after.phase}{resumes}")
+
+
+def _discarded(after: ExamDeliveryStatus) -> Announcement:
+    counts = after.counts
+    message = (
+        "untransferred data was discarded on request: as far as known,"
+        f" {counts.started} attempts begun, {counts.closed} closed, {counts.acked} answers saved"
+    )
+    return Announcement("Warning", "DataDiscarded", message)
 
 
 def _turned(before: Condition | None, after: Condition) -> bool:

@@ -20,6 +20,7 @@ from exam_operator.core.phases import FROZEN_STATES, RECOVERABLE, Closing, closi
 from exam_operator.core.world import Observed
 
 _HANDED_OVER = frozenset({"receipted", "erased"})
+_NO_REASON = frozenset({Closing.NOT_CLOSED, Closing.DATA_DISCARDED})
 _OF_A_RECEIPT = frozenset({"TransferComplete", "DataValidated"})
 
 
@@ -57,9 +58,9 @@ def _conditions(stored: ExamDelivery, client: ClientStatus, phase: Phase) -> lis
     told = [one for one in stored.status.conditions if one.type not in _OF_A_RECEIPT]
     if phase is Phase.RUNNING:
         return told
-    known = closing_of(stored)
-    # A reason that nobody remembers must be none that a rollback would follow from.
-    closing = Closing.ALL_SAT if known is Closing.NOT_CLOSED else known
+    known = closing_of(stored.status)
+    # A reason that nobody remembers, or is no more true, must be none that a rollback would follow.
+    closing = Closing.ALL_SAT if known in _NO_REASON else known
     closed = Condition(
         type="TransferComplete",
         status="False",

@@ -23,6 +23,7 @@ from exam_operator.core.world import Observed, SecretState, VolumeState
 
 _MESSAGE_LENGTH = 1024
 _SILENT_SECONDS = 10.0
+_NO_TRANSFER = (Closing.NOT_CLOSED, Closing.ROLLED_BACK, Closing.DATA_DISCARDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ def _data_validated(observed: Observed, step: Step) -> Fact:
     rejection = receipt_rejection(observed)
     if rejection is not None:
         return Fact("DataValidated", "False", "ReceiptRejected", rejection)
-    closed = step.closing not in (Closing.NOT_CLOSED, Closing.ROLLED_BACK)
+    closed = step.closing not in _NO_TRANSFER
     return Fact("DataValidated", "False", "AwaitingReceipt" if closed else "NotTransferred")
 
 

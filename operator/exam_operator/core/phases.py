@@ -14,6 +14,7 @@ from exam_contract.delivery import (
     DISCARD_ANNOTATION,
     DesiredState,
     ExamDelivery,
+    ExamDeliveryStatus,
     Phase,
     duration_seconds,
 )
@@ -41,6 +42,8 @@ class Closing(StrEnum):
     WINDOW_CLOSED = "WindowClosed"
     ALL_SAT = "AllSat"
     ROLLED_BACK = "RolledBack"
+    DATA_DISCARDED = "DataDiscarded"
+    """Nothing was transferred, since a person gave the data up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +128,24 @@ def started_anew(observed: Observed) -> bool:
     return client.counts.started < observed.object.status.counts.started
 
 
-def closing_of(stored: ExamDelivery) -> Closing:
-    """Why it was closed, as the stored status remembers it."""
-    for condition in stored.status.conditions:
+def closing_of(status: ExamDeliveryStatus) -> Closing:
+    """Why it was closed, as the status remembers it."""
+    for condition in status.conditions:
         if condition.type == "TransferComplete" and condition.reason in list(Closing):
             return Closing(condition.reason)
     return Closing.NOT_CLOSED
 
 
+def discarded(status: ExamDeliveryStatus) -> bool:
+    """Whether the delivery ended with its data given up."""
+    return status.phase is Phase.FAILED and closing_of(status) is Closing.DATA_DISCARDED
+
+
 def _advance(observed: Observed, now: datetime) -> tuple[Phase, Closing]:
     stored = observed.object
-    phase, closing = effective_phase(stored), closing_of(stored)
+    phase, closing = effective_phase(stored), closing_of(stored.status)
     if _given_up(observed, phase, now):
-        return Phase.FAILED, closing
+        return Phase.FAILED, Closing.DATA_DISCARDED
     match phase:
         case Phase.ASSIGNED:
             return _from_assigned(observed, now), closing

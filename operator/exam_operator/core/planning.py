@@ -83,13 +83,28 @@ def _finished(
 
 def _removal(observed: Observed, now: datetime) -> Plan:
     """The object is being deleted and may be: end everything below it, then let it go."""
-    status = removal.final_status(observed)
+    status = removal.final_status(observed, now)
     acts = removal.actions(observed)
-    told = reporting.registration(observed, status)
-    if acts == (c.ReleaseObject(),) and observed.registered.reply is not None:
-        acts = (c.RegisterDelivery(told), *acts)
+    if _to_be_told(observed, status, now, last=acts == (c.ReleaseObject(),)):
+        acts = (c.RegisterDelivery(reporting.registration(observed, status)), *acts)
     written = (c.WriteStatus(status),) if status != observed.object.status else ()
     return Plan(status, (*written, *acts), pacing.SOON_SECONDS * 4)
+
+
+def _to_be_told(
+    observed: Observed, status: ExamDeliveryStatus, now: datetime, *, last: bool
+) -> bool:
+    """The end is told with the last step; a discard from the first, until it is heard.
+
+    Nothing waits for the answer: a coordinator that is away all the while never hears of it.
+    """
+    if statuses.delivery_id(observed) is None or last:
+        return last and statuses.delivery_id(observed) is not None
+    body = reporting.registration(observed, status)
+    told = observed.registered
+    return phases.discarded(status) and reporting.due(
+        told, body, status.phase, reporting.RETRY, now
+    )
 
 
 def _actions(observed: Observed, step: phases.Step, now: datetime) -> tuple[c.Command, ...]:

@@ -5,12 +5,15 @@ from datetime import datetime
 from exam_contract.delivery import (
     DISCARD_ANNOTATION,
     END_PHASES,
+    Condition,
+    ExamDelivery,
     ExamDeliveryStatus,
     Phase,
 )
 from exam_contract.delivery_rules import data_validated, delete_allowed, effective_phase
 from exam_operator.core import commands as c
-from exam_operator.core.phases import NEEDS_CLIENT, data_matters
+from exam_operator.core.phases import NEEDS_CLIENT, Closing, data_matters
+from exam_operator.core.statuses import newest_counts
 from exam_operator.core.world import Observed, SecretState, VolumeState
 
 
@@ -21,14 +24,23 @@ def allowed(observed: Observed, now: datetime) -> bool:
     must say that none has; until it does, the object is held and the exam goes on.
     """
     stored = observed.object
-    discard = stored.metadata.annotations.get(DISCARD_ANNOTATION)
-    if not delete_allowed(stored, discard):
+    if not delete_allowed(stored, stored.metadata.annotations.get(DISCARD_ANNOTATION)):
         return False
+    return _given_up(stored) or not _may_hold_answers(observed, now)
+
+
+def _given_up(stored: ExamDelivery) -> bool:
+    discard = stored.metadata.annotations.get(DISCARD_ANNOTATION)
+    return discard is not None and discard == stored.metadata.uid
+
+
+def _may_hold_answers(observed: Observed, now: datetime) -> bool:
+    """Whether untransferred answers exist, or nobody can say that there are none."""
+    stored, client = observed.object, observed.client
     phase = effective_phase(stored)
-    given_up = discard is not None and discard == stored.metadata.uid
-    if given_up or phase not in NEEDS_CLIENT or not data_matters(stored, phase, now):
-        return True
-    return observed.client is not None and observed.client.counts.started == 0
+    if phase not in NEEDS_CLIENT or not data_matters(stored, phase, now):
+        return False
+    return client is None or max(client.counts.started, stored.status.counts.started) > 0
 
 
 def actions(observed: Observed) -> tuple[c.Command, ...]:
@@ -44,13 +56,36 @@ def actions(observed: Observed) -> tuple[c.Command, ...]:
     return tuple(gone) or (c.ReleaseObject(),)
 
 
-def final_status(observed: Observed) -> ExamDeliveryStatus:
+def final_status(observed: Observed, now: datetime) -> ExamDeliveryStatus:
     """Aborted before anybody began, Failed where data was given up, CleanedUp after validation."""
     status = observed.object.status
     if status.phase in END_PHASES:
         return status
     if data_validated(observed.object):
-        phase = Phase.CLEANED_UP
-    else:
-        phase = Phase.FAILED if status.counts.started else Phase.ABORTED
-    return status.model_copy(update={"phase": phase, "resume_phase": None})
+        return status.model_copy(update={"phase": Phase.CLEANED_UP, "resume_phase": None})
+    if not _may_hold_answers(observed, now):
+        return status.model_copy(update={"phase": Phase.ABORTED, "resume_phase": None})
+    return status.model_copy(
+        update={
+            "phase": Phase.FAILED,
+            "resume_phase": None,
+            "counts": newest_counts(observed, now),
+            "conditions": _told_discarded(observed.object, now),
+        }
+    )
+
+
+def _told_discarded(stored: ExamDelivery, now: datetime) -> list[Condition]:
+    """So that the end of the removal, and the operator's successor, still know what it was."""
+    kept = [one for one in stored.status.conditions if one.type != "TransferComplete"]
+    return [
+        *kept,
+        Condition(
+            type="TransferComplete",
+            status="False",
+            reason=Closing.DATA_DISCARDED,
+            message="the data was given up on request",
+            last_transition_time=now,
+            observed_generation=stored.metadata.generation,
+        ),
+    ]

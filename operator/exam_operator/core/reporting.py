@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 
 from exam_contract.bundle import Window
 from exam_contract.delivery import END_PHASES, ExamDeliveryStatus, Phase
-from exam_contract.registration import ClientHealth, DeliveryRegistration
+from exam_contract.registration import ClientHealth, DeliveryRegistration, DiscardedData
+from exam_operator.core.phases import discarded
 from exam_operator.core.world import Observed, Registered
 
-_RETRY = timedelta(seconds=1)
+RETRY = timedelta(seconds=1)
 
 
 def registration(observed: Observed, status: ExamDeliveryStatus) -> DeliveryRegistration:
@@ -35,6 +36,7 @@ def registration(observed: Observed, status: ExamDeliveryStatus) -> DeliveryRegi
         endpoint_internal=status.endpoint.internal,
         endpoint_public=status.endpoint.public,
         health=_health(observed, status),
+        discarded=_discarded(status),
     )
 
 
@@ -50,10 +52,19 @@ def due(
         return True
     waited = now - registered.sent_at
     if registered.sent != body:
-        return registered.answers or waited >= _RETRY
+        return registered.answers or waited >= RETRY
     if phase in END_PHASES and registered.answers:
         return False
     return waited >= heartbeat
+
+
+def _discarded(status: ExamDeliveryStatus) -> DiscardedData | None:
+    if not discarded(status):
+        return None
+    counts = status.counts
+    return DiscardedData(
+        started=counts.started, closed=counts.closed, acked=counts.acked, as_of=counts.as_of
+    )
 
 
 def _health(observed: Observed, status: ExamDeliveryStatus) -> ClientHealth:

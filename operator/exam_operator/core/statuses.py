@@ -114,13 +114,19 @@ def _recovery_times(observed: Observed, step: Step, now: datetime) -> dict[str, 
 def _counts(observed: Observed, step: Step, every: timedelta, now: datetime) -> CountsStatus:
     """Coarse; at once only where a decision reads it: the first start, and a change of phase."""
     before, client = observed.object.status.counts, observed.client
-    # Another file, or none any more: that attempts were begun must not be forgotten for it.
-    if client is None or client.counts.started < before.started:
+    if client is None:
         return before
     first_start = before.started == 0 and client.counts.started > 0
     moved = observed.object.status.phase is not step.phase
     stale = before.as_of is None or now - before.as_of >= every
-    if not (first_start or moved or stale):
+    return newest_counts(observed, now) if first_start or moved or stale else before
+
+
+def newest_counts(observed: Observed, now: datetime) -> CountsStatus:
+    """What the exam-client counts now; what is written, where it is silent or counts the same."""
+    before, client = observed.object.status.counts, observed.client
+    # Another file, or none any more: that attempts were begun must not be forgotten for it.
+    if client is None or client.counts.started < before.started:
         return before
     fresh = {
         "enrolled": client.counts.enrolled,
@@ -138,6 +144,8 @@ def _transfer(observed: Observed, step: Step, now: datetime) -> TransferStatus:
     before, client = observed.object.status.transfer, observed.client
     if step.closing in (Closing.NOT_CLOSED, Closing.ROLLED_BACK):
         return TransferStatus()
+    if step.closing is Closing.DATA_DISCARDED:
+        return before
     update: dict[str, object] = {}
     if before.started_at is None:
         update["started_at"] = now

@@ -1,8 +1,11 @@
 """Registration, bundle and incarnations: what the operator and exam-clients learn."""
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from coordinator.core.signing import verifies
+from exam_contract.base import rfc3339
 from exam_contract.bundle import Bundle
 from exam_contract.canonical import canonical_bytes
 from exam_contract.keys import check_key
@@ -83,9 +86,45 @@ async def test_only_the_right_keys_open_the_internal_door(rig: Rig) -> None:
     assert reply.status_code == 401
 
 
+def _started(delivery: Delivery, participant: int) -> dict[str, Any]:
+    return delivery.event(
+        event_type="participant_started",
+        participant_id=participant,
+        attempt_id=participant,
+        deadline=rfc3339(datetime.now(UTC) + timedelta(hours=1)),
+        deadline_version=1,
+        total_questions=3,
+    )
+
+
 async def _register_other(rig: Rig, like: Delivery, change: dict[str, Any]) -> Any:
     return await rig.internal.put(
         "/api/internal/deliveries/another",
         json=like.registration(**change),
         headers=rig.operator(),
     )
+
+
+async def test_a_discard_is_audited_once_with_what_is_known_of_it(rig: Rig) -> None:
+    delivery = await rig.delivery(size=3)
+    await delivery.incarnate()
+    sent = await delivery.send(*(_started(delivery, one) for one in delivery.participants[:2]))
+    assert sent.status_code == 200, sent.text
+    discard = {"started": 1, "closed": 0, "acked": 9, "as_of": None}
+
+    for _ in range(2):
+        await delivery.register(phase="Failed", discarded=discard)
+    await delivery.register(phase="Failed")
+
+    reply = await rig.admin.get("/api/audit?limit=1000")
+    kept = [one for one in reply.json()["items"] if one["action"] == "delivery_discarded"]
+    assert [(one["actor"], one["target"]) for one in kept] == [
+        ("operator", f"delivery:{delivery.id}")
+    ]
+    assert json.loads(kept[0]["detail"]) == {
+        "phase": "Failed",
+        "epoch": delivery.epoch,
+        "started": 2,
+        "closed": 0,
+        "acked": 9,
+    }

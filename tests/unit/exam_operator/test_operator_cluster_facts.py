@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exam_contract.control import Mode
-from exam_contract.delivery import ExamDeliveryStatus, Phase, PodStatus
+from exam_contract.delivery import Condition, ExamDeliveryStatus, Phase, PodStatus
 from exam_contract.delivery_rules import delete_allowed
 from exam_operator.core import commands as c
 from exam_operator.core import planning
@@ -306,3 +306,26 @@ def test_transitions_are_announced_and_nothing_else() -> None:
     assert announcements(before, on_the_way) == []
     healed = after.model_copy(update={"conditions": before.conditions})
     assert [one.kind for one in announcements(after, healed)] == ["Normal"]
+
+
+def test_a_discard_is_announced_once_with_figures_only() -> None:
+    world, observed, _ = seen(Phase.RUNNING)
+    before = observed.object.status
+    counts = before.counts.model_copy(update={"started": 7, "closed": 2, "acked": 31})
+    given_up = Condition(
+        type="TransferComplete",
+        status="False",
+        reason="DataDiscarded",
+        last_transition_time=world.now,
+    )
+    change = {"phase": Phase.FAILED, "counts": counts, "conditions": [given_up]}
+    after = before.model_copy(update=change)
+    told = [one for one in announcements(before, after) if one.reason == "DataDiscarded"]
+    assert [(one.kind, one.message) for one in told] == [
+        (
+            "Warning",
+            "untransferred data was discarded on request: as far as known,"
+            " 7 attempts begun, 2 closed, 31 answers saved",
+        )
+    ]
+    assert announcements(after, after) == []
