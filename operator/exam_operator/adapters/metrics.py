@@ -4,7 +4,8 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from exam_contract.delivery import ExamDeliveryStatus, Phase
+from exam_contract.delivery import ExamDelivery, ExamDeliveryStatus, Phase
+from exam_operator.core.lingering import entered_at
 from exam_operator.core.world import Key
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -80,11 +81,12 @@ class OperatorMetrics:
         self._phases[key] = phase
 
     def changed(
-        self, key: Key, before: ExamDeliveryStatus, after: ExamDeliveryStatus, now: datetime
+        self, key: Key, stored: ExamDelivery, after: ExamDeliveryStatus, now: datetime
     ) -> None:
-        """Note what the status that was just written changed."""
+        """Note what the status that was just written to the object changed."""
+        before = stored.status
         if before.phase is not after.phase:
-            entered = self._entered.get(key)
+            entered = self._entered.get(key) or entered_at(stored)
             if entered is not None:
                 spent = (now - entered).total_seconds()
                 self.phase_seconds.labels(phase=str(before.phase)).observe(max(0.0, spent))

@@ -98,7 +98,7 @@ class Reconciler:
         for command in decided.commands:
             await self._obey(key, command, refused)
             if isinstance(command, c.WriteStatus):
-                self._metrics.changed(key, observed.object.status, command.status, now)
+                self._metrics.changed(key, observed.object, command.status, now)
         for refusal in refused.values():
             raise refusal
         return decided.requeue_seconds
