@@ -5,7 +5,7 @@ status is written first, so a crash between two commands never gives an epoch tw
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from exam_contract.bundle import Window
 from exam_contract.canonical import digest
@@ -22,7 +22,7 @@ from exam_contract.delivery import (
 )
 from exam_contract.delivery_rules import data_validated
 from exam_operator.core import commands as c
-from exam_operator.core import pacing, phases, recovery, removal, reporting, statuses
+from exam_operator.core import pacing, phases, recovery, removal, reporting, statuses, troubles
 from exam_operator.core.belief import believed
 from exam_operator.core.pacing import Pace
 from exam_operator.core.world import Child, Observed, Remains, SecretState, VolumeState
@@ -293,8 +293,18 @@ def _requeue(observed: Observed, step: phases.Step, pace: Pace, now: datetime) -
         return pace.poll_seconds[Phase.VALIDATED] if stopping else pacing.IDLE_SECONDS
     if step.recovering:
         return max(pace.recovering_seconds, recovery.start_delay(observed.exits, now))
-    wait = pace.poll_seconds[step.phase]
-    opens_in = observed.object.spec.window.opens_at - now
-    if step.phase is Phase.PREPARED and opens_in > timedelta(0):
-        return min(wait, max(pacing.SOON_SECONDS, opens_in.total_seconds()))
+    wait, awaited = pace.poll_seconds[step.phase], _awaited(observed, step.phase)
+    if awaited is not None and awaited > now:
+        return min(wait, max(pacing.SOON_SECONDS, (awaited - now).total_seconds()))
     return wait
+
+
+def _awaited(observed: Observed, phase: Phase) -> datetime | None:
+    """When the clock alone changes something."""
+    match phase:
+        case Phase.PREPARED:
+            return observed.object.spec.window.opens_at
+        case Phase.ASSIGNED:
+            return troubles.patience_ends(observed)
+        case _:
+            return None

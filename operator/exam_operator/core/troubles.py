@@ -9,6 +9,7 @@ from exam_operator.core.receipts import receipt_rejection
 from exam_operator.core.world import Observed, SecretState, VolumeState
 
 _PATIENCE = timedelta(seconds=8)
+"""With a coordinator that was never heard; the next look comes when it ends."""
 _ENDS_SOON = timedelta(days=7)
 """Every issuer should have renewed it long before."""
 LOST = (
@@ -121,12 +122,18 @@ def _certificate_troubles(observed: Observed, now: datetime) -> Iterable[tuple[s
 
 def _registration_troubles(observed: Observed, now: datetime) -> Iterable[tuple[str, str]]:
     """A delivery that the coordinator does not know yet can't be prepared."""
-    registered, created = observed.registered, observed.object.metadata.creation_timestamp
-    if registered.refusal:
-        yield "RegistrationRefused", registered.refusal
-    elif not registered.answers and created is not None and now - created > _PATIENCE:
+    silent_at = patience_ends(observed)
+    if observed.registered.refusal:
+        yield "RegistrationRefused", observed.registered.refusal
+    elif silent_at is not None and now >= silent_at:
         message = "the coordinator does not answer; the delivery is prepared once it does"
         yield "CoordinatorSilent", message
+
+
+def patience_ends(observed: Observed) -> datetime | None:
+    """When a coordinator that does not answer is said to be silent; None while it answers."""
+    created = observed.object.metadata.creation_timestamp
+    return None if observed.registered.answers or created is None else created + _PATIENCE
 
 
 def _transfer_late(
