@@ -12,7 +12,6 @@ from tests.support.cluster import exam_day, kubectl, objects
 from tests.support.cluster.api import Api, Json
 from tests.support.cluster.exam_day import ExamDay, Imported
 from tests.support.cluster.installation import Installation
-from tests.support.cluster.objects import Delivery
 from tests.support.waiting import until
 
 PARTICIPANTS = 4
@@ -125,42 +124,3 @@ def _some(imported: Imported) -> Imported:
     codes = imported.codes.with_suffix(".some.csv")
     codes.write_text("".join(lines[: 1 + SITTING]))
     return replace(imported, codes=codes)
-
-
-def _degraded(delivery: Delivery) -> str:
-    found = delivery.read().status.conditions
-    return next((one.message for one in found if one.type == "Degraded"), "")
-
-
-def test_what_is_wrong_is_said_and_heals_by_itself(
-    installed: Installation, api: Api, namespace: str, tmp_path: Path
-) -> None:
-    """An exam that is not there, an image that can't be had: a person can act on what is said."""
-    imported = exam_day.bring_exam(installed, tmp_path, name="mended", participants=PARTICIPANTS)
-    missing = objects.apply_example(
-        api,
-        namespace,
-        "no-exam",
-        exam={**imported.exam, "version": "no-such"},
-        roster=imported.roster,
-        participants=PARTICIPANTS,
-    )
-    missing.wait_condition("Degraded", reason="RegistrationRefused", seconds=30)
-    delivery = objects.apply_example(
-        api,
-        namespace,
-        "mended",
-        exam=imported.exam,
-        roster=imported.roster,
-        participants=PARTICIPANTS,
-        spec={"client": {"image": "localhost/no/such:image"}},
-    )
-    until(
-        lambda: "correct spec.client.image" in _degraded(delivery),
-        seconds=60,
-        what="the image's trouble to be told",
-        pause_seconds=0.2,
-    )
-    delivery.change({"client": {"image": None}})
-    delivery.wait_phase(Phase.RUNNING)
-    delivery.wait_condition("Degraded", "False")

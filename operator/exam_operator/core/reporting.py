@@ -9,6 +9,8 @@ from exam_operator.core.phases import discarded
 from exam_operator.core.world import Observed, Registered
 
 RETRY = timedelta(seconds=1)
+_REFUSED = timedelta(seconds=10)
+"""What was refused heals at the coordinator, by an import, say; nobody tells of it."""
 
 
 def registration(observed: Observed, status: ExamDeliveryStatus) -> DeliveryRegistration:
@@ -55,7 +57,7 @@ def due(
         return registered.answers or waited >= RETRY
     if phase in END_PHASES and registered.answers:
         return False
-    return waited >= heartbeat
+    return waited >= (min(heartbeat, _REFUSED) if registered.refusal else heartbeat)
 
 
 def _discarded(status: ExamDeliveryStatus) -> DiscardedData | None:

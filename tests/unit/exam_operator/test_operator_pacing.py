@@ -9,7 +9,8 @@ import pytest
 from exam_contract.delivery import Phase
 from exam_operator.cluster.holding import LOOK_EVERY, Holding
 from exam_operator.cluster.memory import Memory
-from exam_operator.core import pacing, planning
+from exam_operator.core import pacing, planning, reporting
+from exam_operator.core.world import Registered
 from tests.support import deliveries
 from tests.support.simulated_world import SimulatedWorld
 
@@ -100,3 +101,14 @@ def _says(world: SimulatedWorld, reason: str) -> bool:
         (one.type, one.status, one.reason) == ("Degraded", "True", reason)
         for one in world.stored.status.conditions
     )
+
+
+@pytest.mark.parametrize(("seconds", "due"), [(9, False), (10, True)])
+def test_what_the_coordinator_refused_is_asked_again_soon(seconds: int, due: bool) -> None:
+    world = SimulatedWorld(stored=deliveries.delivery())
+    observed = world.look()
+    assert observed is not None
+    body = reporting.registration(observed, observed.object.status)
+    refused = Registered(body, sent_at=world.now, answers=True, refusal="import it first")
+    now, calm = world.now + timedelta(seconds=seconds), pacing.CLUSTER.heartbeat
+    assert reporting.due(refused, body, Phase.ASSIGNED, calm, now) is due
