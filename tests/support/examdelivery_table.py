@@ -118,6 +118,16 @@ def nothing(document: Json) -> None:
     """The object as it is."""
 
 
+_LONGEST = (
+    ("spec.exam.id", "e", 63),
+    ("spec.exam.version", "1", 32),
+    ("spec.participants.rosterRef", "r", 63),
+    ("spec.client.image", "i", 512),
+    ("spec.storage.className", "c", 253),
+    ("spec.encryption.keySecretRef.name", "k", 253),
+    ("spec.access.tls.secretRef.name", "t", 253),
+    ("spec.access.host", "h", 253),
+)
 _CHILD = "exam-6f1d3c52-8a07-4c1e-9b7e-0d5a3c2f4e11"
 
 NEW_OBJECTS = (
@@ -133,9 +143,32 @@ NEW_OBJECTS = (
     NewObject("a name with a dot", put("metadata.name", "maths.2026"), "metadata.name"),
     NewObject("labels and annotations", put("metadata.labels", {"room": "1"})),
     NewObject("Replace on RWOP", put("spec.recovery.nodeLossPolicy", "Replace")),
-    NewObject(
-        "Ingress with a host",
-        put("spec.access", {"type": "Ingress", "host": "exam.example.org"}),
+    *(
+        NewObject(
+            f"{way} with a host", put("spec.access", {"type": way, "host": "exam.example.org"})
+        )
+        for way in ("ClusterIP", "NodePort", "Ingress", "HTTPRoute")
+    ),
+    *(
+        NewObject(f"{way} without a host", put("spec.access", {"type": way}))
+        for way in ("ClusterIP", "NodePort")
+    ),
+    *(
+        NewObject(
+            f"{way} with {what}",
+            put("spec.access", {"type": way, **host}),
+            *("spec.access.host", "rule", "access.host is required"),
+        )
+        for way in ("Ingress", "HTTPRoute")
+        for what, host in (("no host", {}), ("an empty host", {"host": ""}))
+    ),
+    *(
+        NewObject(f"the longest {path}", put(path, fill * longest))
+        for path, fill, longest in _LONGEST
+    ),
+    *(
+        NewObject(f"more than the longest {path}", put(path, fill * (longest + 1)), path)
+        for path, fill, longest in _LONGEST
     ),
     NewObject("another kind", put("kind", "Exam"), "kind"),
     NewObject("another version", put("apiVersion", "exams.medxamion.io/v2"), "apiVersion"),
@@ -207,13 +240,6 @@ NEW_OBJECTS = (
         "rule",
         "needs storage.accessMode ReadWriteOncePod",
     ),
-    NewObject(
-        "Ingress without a host",
-        put("spec.access.type", "Ingress"),
-        "spec.access.host",
-        "rule",
-        "access.host is required",
-    ),
     NewObject("an address as host", put("spec.access.host", "2001:db8::7")),
     NewObject("a host with a path", put("spec.access.host", "e.org/steal#"), "spec.access.host"),
     NewObject("a wildcard as host", put("spec.access.host", "*.medxamion.svc"), "spec.access.host"),
@@ -248,6 +274,7 @@ NEW_OBJECTS = (
     ),
 )
 
+_KEY_NAME, _CLASS = "spec.encryption.keySecretRef.name", "spec.storage.className"
 _FINALISED = put("spec.desiredState", "Finalised")
 _RUNNING = put("spec.desiredState", "Running")
 _EARLIER_CLOSE = put("spec.window.closesAt", "2026-01-15T13:00:00Z")
@@ -345,6 +372,39 @@ CHANGES = (
         "spec.encryption",
         "encryption can't be changed",
     ),
+    *(
+        Change(
+            f"{what} that was given is taken away",
+            Phase.ASSIGNED,
+            put(path, value),
+            drop(dropped),
+            rule,
+            f"{rule.removeprefix('spec.')} can't be changed",
+        )
+        for what, path, value, dropped, rule in (
+            ("a key", _KEY_NAME, "own", "spec.encryption.keySecretRef", "spec.encryption"),
+            ("a key with its part", _KEY_NAME, "own", "spec.encryption", "spec.encryption"),
+            ("a class", _CLASS, "fast", _CLASS, "spec.storage"),
+            ("a class with its part", _CLASS, "fast", "spec.storage", "spec.storage"),
+        )
+    ),
+    Change(
+        "a class that was not given",
+        Phase.ASSIGNED,
+        nothing,
+        put(_CLASS, "fast"),
+        "spec.storage",
+        "storage can't be changed",
+    ),
+    Change(
+        "a key where the whole part was left out",
+        Phase.ASSIGNED,
+        lambda document: document["spec"].pop("encryption", None),
+        put(_KEY_NAME, "late"),
+        "spec.encryption",
+        "encryption can't be changed",
+    ),
+    Change("the same key again", Phase.RUNNING, put(_KEY_NAME, "own"), nothing),
     Change(
         "another roster",
         Phase.ASSIGNED,
