@@ -1,7 +1,7 @@
 """The table of accepted and rejected objects, at the door of a real API server.
 
-``tests/integration/exam_operator/test_operator_object_door.py`` holds the other door to the table: same
-verdict, same field path, and for rules the same sentence.
+``test_operator_object_door.py`` holds the other door to the same table: same verdict, same field
+path, and for rules the same sentence.
 """
 
 import json

@@ -98,13 +98,11 @@ def _to_be_told(
 
     Nothing waits for the answer: a coordinator that is away all the while never hears of it.
     """
-    if statuses.delivery_id(observed) is None or last:
-        return last and statuses.delivery_id(observed) is not None
+    known = statuses.delivery_id(observed) is not None
+    if last or not known or not phases.discarded(status):
+        return last and known
     body = reporting.registration(observed, status)
-    told = observed.registered
-    return phases.discarded(status) and reporting.due(
-        told, body, status.phase, reporting.RETRY, now
-    )
+    return reporting.due(observed.registered, body, status.phase, reporting.RETRY, now)
 
 
 def _actions(observed: Observed, step: phases.Step, now: datetime) -> tuple[c.Command, ...]:
