@@ -59,17 +59,24 @@ class Delivery:
         return self._wait(holds, seconds, f"{self.name} to be {' or '.join(sorted(wanted))}")
 
     def wait_condition(
-        self, kind: str, status: str = "True", *, reason: str | None = None, seconds: float = 60
+        self,
+        kind: str,
+        status: str = "True",
+        *,
+        reason: str | None = None,
+        words: str = "",
+        seconds: float = 60,
     ) -> ExamDelivery:
-        """The object once a condition has that status (and reason)."""
+        """The object once a condition has that status (and reason, and words in its message)."""
+
+        def is_wanted(one: Json) -> bool:
+            same = one["type"] == kind and one["status"] == status
+            return same and reason in (None, one["reason"]) and words in one["message"]
 
         def holds(found: Json) -> bool:
-            return any(
-                one["type"] == kind and one["status"] == status and reason in (None, one["reason"])
-                for one in found.get("status", {}).get("conditions", [])
-            )
+            return any(is_wanted(one) for one in found.get("status", {}).get("conditions", []))
 
-        return self._wait(holds, seconds, f"{kind}={status} {reason or ''} of {self.name}")
+        return self._wait(holds, seconds, f"{kind}={status} {reason or words} of {self.name}")
 
     def wait_epoch(self, epoch: int, *, seconds: float = 120) -> ExamDelivery:
         """The object once a pod of that epoch serves."""
