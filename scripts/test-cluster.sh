@@ -7,4 +7,5 @@ cd "$(dirname "$0")/.."
 scripts/cluster.sh up >&2
 scripts/cluster.sh build-images
 scripts/cluster.sh load-images
+tests/cluster/tools/get foreign-kinds
 exec .venv/bin/python -m pytest tests/cluster --timeout 600 "$@"
