@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.cluster import chart, kubectl
+from tests.support.cluster import chart, kubectl, script
 from tests.support.cluster.chart import TRIAL, setting
 from tests.support.cluster.script import ClusterMissing
 
@@ -25,8 +25,11 @@ MONITORING = setting(
     monitoring__prometheusRule__enabled=True,
     monitoring__grafanaDashboard__enabled=True,
 )
+EXAMPLES = script.ROOT / "examples"
 MATRIX: dict[str, list[str]] = {
     "trial": TRIAL,
+    "documented trial": ["-f", str(EXAMPLES / "values-trial.yaml")],
+    "documented database": ["-f", str(EXAMPLES / "values-cloudnative-pg.yaml")],
     "outside database": [
         *OUTSIDE,
         *setting(

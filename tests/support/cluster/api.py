@@ -21,6 +21,7 @@ _GROUPS = {
     "ingresses": "networking.k8s.io/v1",
     "networkpolicies": "networking.k8s.io/v1",
     "poddisruptionbudgets": "policy/v1",
+    "customresourcedefinitions": "apiextensions.k8s.io/v1",
 }
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 

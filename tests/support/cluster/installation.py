@@ -48,8 +48,7 @@ class Installation:
     @cached_property
     def trust(self) -> ssl.SSLContext:
         """The chart's certificate authority."""
-        held = self.api.get("secrets", "medxamion-ca", OPERATOR_NAMESPACE)
-        return ssl.create_default_context(cadata=_secret(held, "ca.crt").decode())
+        return authority(self.api)
 
     @cached_property
     def token(self) -> str:
@@ -134,6 +133,12 @@ class Installation:
         }
         self.api.create("secrets", secret, NAMESPACE)
         return token
+
+
+def authority(api: Api) -> ssl.SSLContext:
+    """The chart's certificate authority as it is now."""
+    held = api.get("secrets", "medxamion-ca", OPERATOR_NAMESPACE)
+    return ssl.create_default_context(cadata=_secret(held, "ca.crt").decode())
 
 
 def install(api: Api) -> Installation:
