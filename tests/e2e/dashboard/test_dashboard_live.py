@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.support.dashboard_staff import People, confirm, only_by_socket, row_of
@@ -35,6 +36,14 @@ class TestLive:
             world.client.down = False
         expect(page.locator("#source")).to_contain_text("Live")
         expect(page.get_by_text("These figures are not live")).to_be_hidden()
+
+    @pytest.mark.parametrize("width", [1280, 1366, 1920])
+    def test_names_can_be_read_on_every_screen(self, people: People, width: int) -> None:
+        page = people(viewport={"width": width, "height": 860}).live()
+        name = page.locator("#grid tbody .c-name").locator("visible=true").first
+        assert name.bounding_box()["width"] >= 130  # type: ignore[index]
+        grid = page.locator("#grid")
+        assert grid.evaluate("it => it.scrollWidth <= it.clientWidth"), "nothing lies outside"
 
     def test_a_lost_socket_comes_back_and_resumes(self, people: People, world: World) -> None:
         staff = people()
