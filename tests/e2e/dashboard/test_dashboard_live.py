@@ -38,12 +38,15 @@ class TestLive:
         expect(page.get_by_text("These figures are not live")).to_be_hidden()
 
     @pytest.mark.parametrize("width", [1280, 1366, 1920])
-    def test_names_can_be_read_on_every_screen(self, people: People, width: int) -> None:
-        page = people(viewport={"width": width, "height": 860}).live()
-        name = page.locator("#grid tbody .c-name").locator("visible=true").first
-        assert name.bounding_box()["width"] >= 130  # type: ignore[index]
-        grid = page.locator("#grid")
-        assert grid.evaluate("it => it.scrollWidth <= it.clientWidth"), "nothing lies outside"
+    def test_names_and_states_can_be_read_on_every_screen(
+        self, people: People, world: World, width: int
+    ) -> None:
+        lost = world.running.participants[20]
+        world.client.start(lost, 5, connection="disconnected")
+        row = row_of(people(viewport={"width": width, "height": 860}).live(), lost)
+        assert row.locator(".c-name").bounding_box()["width"] >= 130  # type: ignore[index]
+        for cell in row.locator(".c-name, .c-state, .c-connection").all():
+            assert cell.evaluate("it => it.scrollWidth <= it.clientWidth"), cell.inner_text()
 
     def test_a_lost_socket_comes_back_and_resumes(self, people: People, world: World) -> None:
         staff = people()
