@@ -8,7 +8,7 @@ import pytest
 from tests.support.cluster import counts, exam_day, objects
 from tests.support.cluster.api import Api
 from tests.support.cluster.installation import Installation
-from tests.support.cluster.proof import Proof, Scenario
+from tests.support.cluster.proof import READY, Proof, Scenario
 
 NAME = "ready"
 
@@ -33,4 +33,4 @@ def test_an_applied_delivery_becomes_ready(
         objects.discard_all(api, [namespace])  # a small node has no room for many
 
     times = len(seconds)
-    proof.scenarios.append(Scenario("applied, until Ready", NAME, times, tuple(seconds), "p95 15"))
+    proof.scenarios.append(Scenario("applied, until Ready", NAME, times, tuple(seconds), READY))

@@ -7,13 +7,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from exam_contract.delivery import RESTART_ANNOTATION, Phase
+from exam_contract.delivery import RESTART_ANNOTATION
 from tests.support.cluster import coordinators, exam_day, faults, node
 from tests.support.cluster.api import Api, Json
+from tests.support.cluster.ending import assert_ends_whole
 from tests.support.cluster.hall import Cut, Hall
 from tests.support.cluster.installation import Installation
 from tests.support.cluster.objects import Delivery
-from tests.support.cluster.proof import Proof, Scenario, Sitting
+from tests.support.cluster.proof import Proof, Scenario
 from tests.support.cluster.watchers import Watcher, watching
 from tests.support.waiting import until
 
@@ -50,11 +51,8 @@ def test_who_watches_misses_nothing_when_a_coordinator_is_killed(
         assert open_there > 0
         coordinators.wait_up()
         hall.finish()
-    day.delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
-    figures = day.assert_nothing_lost().figures
     told = f"coordinator killed with {open_there} sockets open: until all were resumed"
-    proof.scenarios.append(Scenario(told, name, 1, (seconds,)))
-    proof.sittings.append(Sitting.of(name, PARTICIPANTS, figures, PARTICIPANTS))
+    assert_ends_whole(day, hall.felt, proof, Scenario(told, name, 1, (seconds,)))
 
 
 def test_an_exam_client_that_failed_is_brought_back_on_the_coordinators_request(
@@ -80,11 +78,8 @@ def test_an_exam_client_that_failed_is_brought_back_on_the_coordinators_request(
         assert found.status.restarts.last_requested_at
         hall.answers(ANSWERS)
         hall.finish()
-    day.delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
-    figures = day.assert_nothing_lost().figures
     told = "process stopped, kubelet too: noticed by the coordinator, restarted by the operator"
-    proof.scenarios.append(Scenario(told, name, 1, (seconds,)))
-    proof.sittings.append(Sitting.of(name, PARTICIPANTS, figures, PARTICIPANTS))
+    assert_ends_whole(day, hall.felt, proof, Scenario(told, name, 1, (seconds,)))
 
 
 def _with_most_sockets(api: Api) -> tuple[int, Json]:

@@ -18,7 +18,7 @@ from tests.support.cluster.ending import assert_ends_whole
 from tests.support.cluster.hall import Hall
 from tests.support.cluster.installation import Installation
 from tests.support.cluster.objects import Delivery, container_of
-from tests.support.cluster.proof import Proof, Scenario
+from tests.support.cluster.proof import AT_ONCE, Proof, Scenario
 
 PARTICIPANTS = 5
 ANSWERS = 4 * PARTICIPANTS
@@ -49,8 +49,8 @@ def test_an_exam_outlives_the_deletion_of_its_claim(
         )
         hall.finish()
     told = "SIGKILL while the claim is being deleted"
-    scenario = Scenario(told, name, 1, (round(seconds, 2),), "5")
-    assert_ends_whole(day, proof, name, PARTICIPANTS, scenario)
+    scenario = Scenario(told, name, 1, (round(seconds, 2),), AT_ONCE)
+    assert_ends_whole(day, hall.felt, proof, scenario)
     api.wait_gone("persistentvolumeclaims", claim, namespace)
 
 
@@ -77,7 +77,7 @@ def test_a_deleted_claim_is_made_anew_over_its_volume(
         hall.finish()
     told = "claim and pod deleted, claim made anew; from then"
     scenario = Scenario(told, name, 1, (seconds,))
-    assert_ends_whole(day, proof, name, PARTICIPANTS, scenario)
+    assert_ends_whole(day, None, proof, scenario)
 
 
 def test_an_emptied_volume_is_refused_until_it_is_put_back(
@@ -109,7 +109,7 @@ def test_an_emptied_volume_is_refused_until_it_is_put_back(
         hall.finish()
     told = "volume emptied, refused, put back; from then"
     scenario = Scenario(told, name, 1, (round(seconds, 2),))
-    assert_ends_whole(day, proof, name, PARTICIPANTS, scenario)
+    assert_ends_whole(day, None, proof, scenario)
 
 
 def test_nobody_pretends_that_deleted_files_came_back(

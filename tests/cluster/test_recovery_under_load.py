@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from exam_contract.delivery import Phase
-from examctl.demonstration.people import invent_roster
-from tests.support.cluster import counts, deadlines, exam_day, faults, node, objects, operator_pod
+from tests.support.cluster import counts, exam_day, faults, node, objects, operator_pod
 from tests.support.cluster.api import Json
+from tests.support.cluster.ending import assert_ends_whole
 from tests.support.cluster.hall import Cut, Hall
 from tests.support.cluster.installation import Installation
 from tests.support.cluster.objects import Delivery
-from tests.support.cluster.proof import Proof, Scenario, Sitting
+from tests.support.cluster.proof import AT_ONCE, KILLED, SOON, UNFELT, Promise, Proof, Scenario
 
 PARTICIPANTS = 12
 NAME = "under-load"
@@ -45,7 +44,7 @@ def test_a_killed_process_is_back_at_once(hall: Hall, delivery: Delivery, proof:
     """The first time the kubelet starts it again in its place; later the operator steps in."""
     seconds = _strike(hall, counts.kills(), lambda: faults.kill(delivery))
 
-    _note(proof, "SIGKILL of the process", seconds, "first 5, later 15")
+    _note(proof, "SIGKILL of the process", seconds, KILLED)
 
 
 def test_a_deleted_pod_has_a_successor(hall: Hall, delivery: Delivery, proof: Proof) -> None:
@@ -55,7 +54,7 @@ def test_a_deleted_pod_has_a_successor(hall: Hall, delivery: Delivery, proof: Pr
     seconds = _strike(hall, times, lambda: faults.delete_pod(delivery))
 
     assert delivery.wait_epoch(epoch + times).status.epoch == epoch + times
-    _note(proof, "pod deleted", seconds, "15")
+    _note(proof, "pod deleted", seconds, SOON)
 
 
 def test_a_pod_that_dies_while_no_operator_is_there(
@@ -81,8 +80,8 @@ def test_a_pod_that_dies_while_no_operator_is_there(
         installed.operator_up()
 
     seconds = round(whole - (moments[1] - moments[0]), 2)
-    _note(proof, "process killed without an operator", [in_place], "5")
-    _note(proof, "pod deleted without an operator; from its return", [seconds], "15")
+    _note(proof, "process killed without an operator", [in_place], AT_ONCE)
+    _note(proof, "pod deleted without an operator; from its return", [seconds], SOON)
 
 
 def test_operator_and_pod_die_together(hall: Hall, delivery: Delivery, proof: Proof) -> None:
@@ -92,14 +91,14 @@ def test_operator_and_pod_die_together(hall: Hall, delivery: Delivery, proof: Pr
 
     seconds = _strike(hall, 1, both)
 
-    _note(proof, "operator killed, and the pod deleted", seconds, "15")
+    _note(proof, "operator killed, and the pod deleted", seconds, SOON)
 
 
 def test_a_container_out_of_memory_is_back(hall: Hall, delivery: Delivery, proof: Proof) -> None:
     seconds = _strike(hall, 1, lambda: faults.run_out_of_memory(delivery))
 
     found = delivery.wait_condition("Ready")
-    _note(proof, "container out of memory", seconds, "15")
+    _note(proof, "container out of memory", seconds, SOON)
     assert found.status.restarts.last_reason == "OOMKilled"
 
 
@@ -108,7 +107,7 @@ def test_a_process_that_hangs_is_replaced(hall: Hall, delivery: Delivery, proof:
     ends it, or the coordinator asks for a restart, whichever comes first."""
     seconds = _strike(hall, 1, lambda: faults.hang(delivery), within=HANG_SECONDS)
 
-    _note(proof, "process stopped (SIGSTOP)", seconds, "")
+    _note(proof, "process stopped (SIGSTOP)", seconds)
     assert seconds[0] > 20, "nobody is ended on a guess"
 
 
@@ -125,17 +124,11 @@ def test_an_exam_needs_no_api_server(hall: Hall, delivery: Delivery, proof: Proo
 
     node.restart_api_server(delivery.api, away_seconds=API_AWAY_SECONDS)
 
-    silence = hall.longest_silence(began, time.monotonic())
-    proof.scenarios.append(
-        Scenario(
-            f"API server away for {API_AWAY_SECONDS} s: longest silence",
-            *(NAME, 1, (round(silence, 2),), "none felt", hall.tally.acknowledged - before),
-        )
-    )
-    assert silence < API_AWAY_SECONDS
+    told = f"API server away for {API_AWAY_SECONDS} s: longest silence"
+    _assert_nobody_felt(hall, proof, told, 1, began, before)
     assert delivery.pod()["metadata"]["uid"] == uid
     seconds = _strike(hall, 1, lambda: faults.delete_pod(delivery))
-    _note(proof, "pod deleted after the API server's return", seconds, "")
+    _note(proof, "pod deleted after the API server's return", seconds)
 
 
 def test_a_new_operator_and_a_new_template_touch_no_running_pod(
@@ -172,38 +165,19 @@ def test_restarts_of_the_operator_leave_everything_as_it_was(
     for _ in range(times):
         operator_pod.restart(delivery.api)
 
-    silence = hall.longest_silence(began, time.monotonic())
+    told = "operator restarted: longest silence"
+    _assert_nobody_felt(hall, proof, told, times, began, acknowledged)
     delivery.wait_condition("Ready")
     assert _standing(delivery) == before
-    proof.scenarios.append(
-        Scenario(
-            "operator restarted: longest silence",
-            *(
-                NAME,
-                times,
-                (round(silence, 2),),
-                "none felt",
-                hall.tally.acknowledged - acknowledged,
-            ),
-        )
-    )
 
 
-def test_in_the_end_nothing_is_lost(hall: Hall, delivery: Delivery, proof: Proof) -> None:
+def test_in_the_end_nothing_is_lost(hall: Hall, proof: Proof) -> None:
     """Every answer once, every attempt, and to everybody the time that outages took."""
     hall.finish()
-    delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
 
-    figures = hall.day.assert_nothing_lost().figures
-    stored = hall.day.stored()
-    assert len(stored.tables["attempts"]) == PARTICIPANTS
+    stored = assert_ends_whole(hall.day, hall.felt, proof)
+
     assert {row["status"] for row in stored.tables["attempts"]} == {"submitted"}
-    deadlines.assert_credited(stored, hall.felt)
-    limit = delivery.read().spec.time_limit_seconds
-    people = {one.identifier: one.accommodation for one in invent_roster(PARTICIPANTS, 1)}
-    deadlines.assert_right(stored, limit, people)
-    credited = sum(seconds for _, seconds in deadlines.credits(stored))
-    proof.sittings.append(Sitting.of(NAME, PARTICIPANTS, figures, PARTICIPANTS, credited))
 
 
 def _standing(delivery: Delivery) -> Json:
@@ -237,5 +211,16 @@ def _strike(
     return seconds
 
 
-def _note(proof: Proof, name: str, seconds: list[float], promised: str) -> None:
-    proof.scenarios.append(Scenario(name, NAME, len(seconds), tuple(seconds), promised))
+def _assert_nobody_felt(
+    hall: Hall, proof: Proof, told: str, times: int, began: float, acknowledged: int
+) -> None:
+    """Since that moment, at which so many answers were acknowledged."""
+    silence = round(hall.longest_silence(began, time.monotonic()), 2)
+    more = hall.tally.acknowledged - acknowledged
+    found = Scenario(told, NAME, times, (silence,), UNFELT, more)
+    proof.scenarios.append(found)
+    assert found.kept == "met", f"nobody was answered for {silence} s"
+
+
+def _note(proof: Proof, name: str, seconds: list[float], promise: Promise | None = None) -> None:
+    proof.scenarios.append(Scenario(name, NAME, len(seconds), tuple(seconds), promise))

@@ -1,15 +1,16 @@
 """Deadlines as PostgreSQL has them in the end, worked out again from outside.
 
-deadline = start + limit (with the person's accommodation) + every outage that was credited, and an
-outage is credited with what it was felt to last, not more.
+deadline = start + limit (with the person's accommodation), at most the window's end, + every outage
+that was credited during the attempt; and an outage is credited with what it was felt to last.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 
+from exam_contract.delivery import ExamDeliverySpec
 from exam_contract.people import Accommodation
 from examctl.verification.database import Stored
 
@@ -37,18 +38,21 @@ def credits(stored: Stored) -> list[tuple[datetime, int]]:
 
 
 def assert_right(
-    stored: Stored, limit_seconds: int, accommodations: dict[str, Accommodation]
+    stored: Stored, spec: ExamDeliverySpec, accommodations: dict[str, Accommodation]
 ) -> None:
-    """Of everybody who sat from before the first outage until after the last."""
-    credited = sum(seconds for _, seconds in credits(stored))
+    """Of everybody's attempt."""
     identifiers = {row["id"]: row["identifier"] for row in stored.tables["participants"]}
     for row in stored.tables["attempts"]:
+        began, ended, deadline = (
+            datetime.fromisoformat(row[name]) for name in ("started_at", "ended_at", "deadline")
+        )
         own = accommodations[identifiers[row["participant_id"]]]
-        limit = int(Fraction(own.time_multiplier) * limit_seconds) + own.extra_seconds
-        began, deadline = (datetime.fromisoformat(row[name]) for name in ("started_at", "deadline"))
-        given = (deadline - began).total_seconds()
-        assert abs(given - limit - credited) < 1, (
-            f"attempt {row['id']} was given {given} s: the limit is {limit}, credited {credited}"
+        limit = int(Fraction(own.time_multiplier) * spec.time_limit_seconds) + own.extra_seconds
+        due = min(began + timedelta(seconds=limit), spec.window.closes_at)
+        credited = sum(seconds for at, seconds in credits(stored) if began <= at <= ended)
+        late = (deadline - due).total_seconds()
+        assert abs(late - credited) < 1, (
+            f"attempt {row['id']} was due at {due} and got {late} s more, credited were {credited}"
         )
 
 

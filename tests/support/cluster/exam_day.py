@@ -16,6 +16,7 @@ import uvloop
 
 from exam_contract.delivery import ExamDelivery, Phase
 from exam_contract.keys import ExamDocument, KeyEntry, content_digest
+from exam_contract.people import Accommodation
 from examctl.commands.exam import upload
 from examctl.commands.roster import import_with_codes
 from examctl.commands.verify import load_history, load_stored
@@ -39,11 +40,15 @@ Meanwhile = Callable[[Tally], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Imported:
-    """An exam and a roster that the coordinator has; ``codes`` lets people sign in."""
+    """An exam and a roster that the coordinator has; ``codes`` lets people sign in.
+
+    ``accommodations``: of everybody, by identifier.
+    """
 
     document: ExamDocument
     roster: str
     codes: Path
+    accommodations: dict[str, Accommodation]
 
     @property
     def exam(self) -> dict[str, str]:
@@ -57,6 +62,13 @@ class Imported:
         """What people of some ability answer by."""
         return {entry.item_id: entry for entry in self.document.key}
 
+    def some(self, count: int) -> "Imported":
+        """The same exam with the codes of those who come; the others never do."""
+        lines = self.codes.read_text().splitlines(keepends=True)
+        codes = self.codes.with_suffix(".some.csv")
+        codes.write_text("".join(lines[: 1 + count]))
+        return replace(self, codes=codes)
+
     def people(self) -> list[Credentials]:
         return read_codes(self.codes.read_bytes(), self.codes.name)
 
@@ -67,10 +79,12 @@ def bring_exam(
     """The example exam, and a roster of invented people under that name."""
     document = read_exam(_EXAM.read_bytes(), _EXAM.name)
     codes = folder / f"{name}.codes.csv"
+    people = invent_roster(participants, seed)
     with installation.coordinator() as coordinator:
         upload(coordinator, document)
-        roster = import_with_codes(coordinator, name, invent_roster(participants, seed), codes)
-    return Imported(document, roster, codes)
+        roster = import_with_codes(coordinator, name, people, codes)
+    own = {one.identifier: one.accommodation for one in people}
+    return Imported(document, roster, codes, own)
 
 
 def apply(

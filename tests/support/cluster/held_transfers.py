@@ -60,14 +60,21 @@ class HeldTransfer:
 
     def wait_reached(self, state: State) -> None:
         """Return once a transaction waits at that state whose step began after this call."""
-        now = self._database.execute("SELECT clock_timestamp()").fetchone()
+        now = self._database.execute("SELECT clock_timestamp()::text").fetchone()
+        assert now is not None
+        self._wait(state, now[0])
 
+    def wait_held(self, state: State) -> None:
+        """Return once a transaction waits at that state, and be it since long."""
+        self._wait(state, "-infinity")
+
+    def _wait(self, state: State, since: str) -> None:
         def waits() -> bool:
             found = self._database.execute(
                 "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
                 " WHERE l.locktype = 'advisory' AND l.objid = %s AND NOT l.granted"
-                " AND a.query_start > %s",
-                (_number(state), now[0] if now else None),
+                " AND a.query_start > %s::timestamptz",
+                (_number(state), since),
             ).fetchone()
             return bool(found and found[0])
 

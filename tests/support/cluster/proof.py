@@ -27,12 +27,37 @@ _SCENARIO_HEAD = (
     "median",
     "most",
     "promised",
+    "",
     "answers meanwhile",
 )
 _SITTING_HEAD = (
     *("sitting", "people", "acknowledged", "stored", "lost", "duplicated", "attempts"),
     "credited (s)",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """The most seconds that are promised, the first time and later; to ``share`` of all times."""
+
+    first: float
+    later: float
+    words: str
+    share: float = 1.0
+
+    def is_met(self, seconds: Sequence[float]) -> bool:
+        most = [self.first, *[self.later] * (len(seconds) - 1)]
+        met = [one <= limit for one, limit in zip(seconds, most, strict=True)]
+        return sum(met) >= self.share * len(met)
+
+
+AT_ONCE = Promise(5, 5, "5")
+SOON = Promise(15, 15, "15")
+KILLED = Promise(5, 15, "first 5, later 15")
+READY = Promise(15, 15, "p95 15", share=0.95)
+SAID = Promise(10, 10, "10")
+UNFELT = Promise(3, 3, "none felt")
+"""A pause is felt that is longer than saving takes on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +69,15 @@ class Scenario:
     sitting: str
     times: int
     seconds: tuple[float, ...] = ()
-    promised: str = ""
+    promise: Promise | None = None
     acknowledged: int = 0
+
+    @property
+    def kept(self) -> str:
+        """``met`` or ``missed``; empty where nothing is promised."""
+        if self.promise is None:
+            return ""
+        return "met" if self.promise.is_met(self.seconds) else "missed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +91,11 @@ class Sitting:
     lost: int
     duplicated: int
     attempts: int
-    credited_seconds: int = 0
+    credited_seconds: int
 
     @classmethod
     def of(
-        cls, name: str, participants: int, figures: Figures, attempts: int, credited: int = 0
+        cls, name: str, participants: int, figures: Figures, attempts: int, credited: int
     ) -> Self:
         """What the checker found."""
         counted = (figures.acknowledged, figures.stored, figures.lost, figures.duplicated)
@@ -98,7 +130,7 @@ class Proof:
             "cluster": os.environ.get("MEDXAMION_CLUSTER", "?"),
         }
         figures = {
-            "scenarios": [asdict(one) for one in self.scenarios],
+            "scenarios": [asdict(one) | {"kept": one.kept} for one in self.scenarios],
             "sittings": [asdict(one) for one in self.sittings],
         }
         text = json.dumps(about | figures, indent=2) + "\n"
@@ -113,7 +145,8 @@ def _scenario_row(one: Scenario) -> str:
     if ordered:
         middle = ordered[len(ordered) // 2]
         figures = (f"{one.seconds[0]:.1f}", f"{middle:.1f}", f"{ordered[-1]:.1f}")
-    cells = (one.name, one.times, *figures, one.promised, one.acknowledged or "")
+    promised = one.promise.words if one.promise else ""
+    cells = (one.name, one.times, *figures, promised, one.kept, one.acknowledged or "")
     return _row(cells)
 
 
