@@ -171,6 +171,13 @@ def _upgrade(api: Api, settings: dict[str, str]) -> None:
         roll_out(namespace, deployment)
 
 
+def change_values(values: dict[str, str]) -> None:
+    """Upgrade the release by some values; all others stay. Raises ClusterMissing."""
+    chosen = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+    words = ("upgrade", "medxamion", str(_CHART), "-n", NAMESPACE, "--reuse-values", "--no-hooks")
+    helm(*words, *chosen)
+
+
 def _forget_interrupted(api: Api) -> None:
     """Helm refuses for ever after a run that was killed; old notes of one are taken away."""
     pending = "owner=helm,name=medxamion,status in (pending-install,pending-upgrade)"
