@@ -1,16 +1,15 @@
 """One delivery from `kubectl apply` to nothing left, with every step looked at on the way.
 
-Conditions, columns, Events and counts at each phase; eviction and deletion refused while data is
-not transferred and allowed afterwards; the keys' hold on namespace and objects; the metrics of all.
+Conditions, columns, Events and counts at each phase; drain and deletion refused while data is not
+transferred and allowed afterwards; the keys' hold on namespace and objects; the metrics of all.
 """
 
 import subprocess
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from exam_contract.delivery import (
     FINALIZER,
@@ -19,16 +18,65 @@ from exam_contract.delivery import (
     Phase,
 )
 from examctl.simulation.sitting import Behaviour
-from tests.support.cluster import exam_day, kubectl, objects
+from tests.support.cluster import (
+    coordinators,
+    exam_day,
+    kubectl,
+    metrics,
+    objects,
+    operator_pod,
+    steps,
+)
 from tests.support.cluster.api import Api, Json
 from tests.support.cluster.exam_day import ExamDay
-from tests.support.cluster.installation import NAMESPACE, OPERATOR_NAMESPACE, Installation
+from tests.support.cluster.held_transfers import State, held
+from tests.support.cluster.installation import Installation
 from tests.support.cluster.objects import Delivery
+from tests.support.cluster.steps import Step
 from tests.support.waiting import until
 
 PARTICIPANTS = 6
+SITTING = 5
+"""One never comes, so that the delivery runs until it is told to end."""
+OPENS_IN = timedelta(seconds=12)
 BEHAVIOUR = Behaviour(think_seconds=0.1, arrival_seconds=2, patience_seconds=120, item_limit=12)
 RETENTION_SECONDS = 60
+REPLICAS = 2
+COLUMNS = [
+    "Name", "Exam", "Phase", "Ready", "Participants", "Acked", "Restarts", "Age", "Node", "Epoch",
+    "Transfer", "PVC",
+]  # fmt: skip
+OPEN = {
+    "Ready": ("True", "Serving"),
+    "ContentReady": ("True", "BundleStored"),
+    "StorageReady": ("True", "Open"),
+    "TransferComplete": ("False", "NotClosed"),
+    "DataValidated": ("False", "NotTransferred"),
+    "CleanupComplete": ("False", "NotYet"),
+    "Degraded": ("False", "AllWell"),
+}
+CLOSED = {
+    "TransferComplete": ("False", "FinaliseRequested"),
+    "DataValidated": ("False", "AwaitingReceipt"),
+}
+SAFE = {
+    "TransferComplete": ("True", "FinaliseRequested"),
+    "DataValidated": ("True", "ReceiptVerified"),
+}
+TOLD = {
+    Phase.PREPARED: OPEN,
+    Phase.RUNNING: OPEN,
+    Phase.FINALISING: OPEN | CLOSED | {"Ready": ("False", "Finalising")},
+    Phase.TRANSFERRING: OPEN | CLOSED | {"Ready": ("False", "Transferring")},
+    Phase.VALIDATED: OPEN | SAFE | {"Ready": ("False", "Validated")},
+    Phase.CLEANED_UP: {
+        **SAFE,
+        "Ready": ("False", "CleanedUp"),
+        "CleanupComplete": ("True", "Erased"),
+        "Degraded": ("False", "AllWell"),
+    },
+}
+"""Main conditions at the end of each phase."""
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -37,6 +85,7 @@ def test_the_life_of_a_delivery(
     installed: Installation, api: Api, namespace: str, tmp_path: Path
 ) -> None:
     imported = exam_day.bring_exam(installed, tmp_path, name="life", participants=PARTICIPANTS)
+    before = steps.moment(api, namespace)
     delivery = objects.apply_example(
         api,
         namespace,
@@ -44,28 +93,29 @@ def test_the_life_of_a_delivery(
         exam=imported.exam,
         roster=imported.roster,
         participants=PARTICIPANTS,
+        opens_in=OPENS_IN,
         spec={"storage": {"size": "64Mi", "retention": f"{RETENTION_SECONDS}s"}},
     )
+    delivery.wait_phase(Phase.PREPARED)
+    delivery.wait_condition("Ready")
     running = delivery.wait_phase(Phase.RUNNING)
     _everything_is_there(api, delivery, running)
     _nothing_takes_it_away(api, delivery)
-    day = ExamDay(installed, delivery, imported, tmp_path / "ledger.jsonl")
+    day = ExamDay(installed, delivery, imported.some(SITTING), tmp_path / "ledger.jsonl")
     day.sit(BEHAVIOUR)
     _answers_keep_it(delivery)
-    _metrics_can_be_scraped(api, delivery)
-    delivery.change({"desiredState": "Finalised"})
+    _metrics_can_be_scraped(installed, delivery)
+    _finalise_slowly(installed, delivery)
 
     validated = delivery.wait_phase(Phase.VALIDATED, seconds=180)
-    assert _conditions(validated)["DataValidated"] == ("True", "ReceiptVerified")
     assert validated.status.transfer.receipt_id is not None
-    assert validated.status.counts.acked == day.tally.acknowledged
-    assert validated.status.counts.enrolled == PARTICIPANTS
     _held_and_unprotected(api, delivery, validated)
+    _may_be_drained(api, delivery)
 
-    ended = delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
-    held = (_now(api, delivery, "CleanedUp"), _now(api, delivery, "Validated"))
-    assert held[0] - held[1] >= RETENTION_SECONDS - 2, "it was held as long as was asked"
-    assert _conditions(ended)["CleanupComplete"] == ("True", "Erased")
+    delivery.wait_phase(Phase.CLEANED_UP, seconds=180)
+    kept = _now(api, delivery, "CleanedUp") - _now(api, delivery, "Validated")
+    assert kept >= RETENTION_SECONDS - 2, "it was held as long as was asked"
+    _every_step_was_told(steps.since(delivery, before), delivery, day.tally.acknowledged)
     for plural in ("pods", "persistentvolumeclaims", "secrets"):
         assert api.find(plural, delivery.children, namespace) is None, plural
     day.assert_nothing_lost()
@@ -75,7 +125,7 @@ def test_the_life_of_a_delivery(
 
 
 def _everything_is_there(api: Api, delivery: Delivery, running: ExamDelivery) -> None:
-    """Objects with their holds, conditions, columns, both endpoints."""
+    """Objects with their holds, columns, both endpoints."""
     for plural in ("persistentvolumeclaims", "secrets"):
         held = api.get(plural, delivery.children, delivery.namespace)["metadata"]
         assert held["finalizers"].count(FINALIZER) == 1
@@ -88,32 +138,17 @@ def _everything_is_there(api: Api, delivery: Delivery, running: ExamDelivery) ->
     assert labels[NAMESPACE_LABEL] == "true"
     pod = delivery.pod()["metadata"]
     assert pod["ownerReferences"][0]["uid"] == delivery.uid
-    found = _conditions(delivery.wait_condition("Ready"))
-    assert found["ContentReady"] == ("True", "BundleStored")
-    assert found["StorageReady"] == ("True", "Open")
-    assert found["Degraded"] == ("False", "AllWell")
-    assert running.status.epoch == 1
     assert running.status.endpoint.public is not None
     assert running.status.endpoint.internal is not None
     table = kubectl.kubectl("-n", delivery.namespace, "get", "exd", delivery.name, "-o", "wide")
-    head = table.splitlines()[0].split()
-    assert head == [
-        "NAME", "EXAM", "PHASE", "READY", "PARTICIPANTS", "ACKED", "RESTARTS", "AGE", "NODE",
-        "EPOCH", "TRANSFER", "PVC",
-    ]  # fmt: skip
+    assert table.splitlines()[0].split() == [name.upper() for name in COLUMNS]
 
 
 def _nothing_takes_it_away(api: Api, delivery: Delivery) -> None:
     """Eviction, drain, and deletion of the namespace are refused in words."""
     evicted = _evict(api, delivery)
     assert evicted.status_code == 429
-    node = delivery.pod()["spec"]["nodeName"]
-    drained = subprocess.run(
-        ["kubectl", "drain", node, "--pod-selector", f"medxamion.io/delivery={delivery.uid}",
-         "--timeout=4s", "--force", "--delete-emptydir-data", "--ignore-daemonsets"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    kubectl.kubectl("uncordon", node)
+    drained = _drain(delivery, seconds=4)
     assert drained.returncode != 0
     assert "disruption budget" in drained.stdout + drained.stderr
     with pytest.raises(kubectl.Refused, match="was not transferred"):
@@ -153,33 +188,101 @@ def _held_and_unprotected(api: Api, delivery: Delivery, validated: ExamDelivery)
         what="the namespace to be let go",
         pause_seconds=0.2,
     )
-    assert _evict(api, delivery, dry_run=True).status_code < 300, "it may be evicted now"
 
 
-def _metrics_can_be_scraped(api: Api, delivery: Delivery) -> None:
-    """Prometheus can read what each part says."""
-    places = {
-        "medxamion_coordinator_": (NAMESPACE, "deployment/medxamion-coordinator", 9090, False),
-        "medxamion_operator_": (OPERATOR_NAMESPACE, "deployment/medxamion-operator", 9090, False),
-        "medxamion_client_": (delivery.namespace, f"pod/{delivery.children}", 9235, True),
-    }
-    for prefix, (place, target, port, tls) in places.items():
-        with kubectl.forwarded(place, target, port) as local:
-            scheme = "https" if tls else "http"
-            url = f"{scheme}://127.0.0.1:{local}/metrics"
-            text = httpx.get(url, verify=False, timeout=20).text  # noqa: S501  the name is a forward's
-        names = {family.name for family in text_string_to_metric_families(text)}
-        assert any(name.startswith(prefix) for name in names), (prefix, sorted(names)[:5])
+def _may_be_drained(api: Api, delivery: Delivery) -> None:
+    """The pod goes, and what is held stays."""
+    drained = _drain(delivery, seconds=60)
+    assert drained.returncode == 0, drained.stderr
+    assert api.find("pods", delivery.children, delivery.namespace) is None
+    for plural in ("persistentvolumeclaims", "secrets"):
+        assert "deletionTimestamp" not in api.get(plural, delivery.children, delivery.namespace)
+    assert delivery.read().status.phase is Phase.VALIDATED
 
 
-def _evict(api: Api, delivery: Delivery, *, dry_run: bool = False) -> httpx.Response:
+def _finalise_slowly(installed: Installation, delivery: Delivery) -> None:
+    """PostgreSQL keeps the rows waiting for a moment, so that the transfer is seen."""
+    number = delivery.read().status.delivery_id or 0
+    with installed.database() as dsn, held(dsn, number, [State.COMMIT]) as transfer:
+        delivery.change({"desiredState": "Finalised"})
+        transfer.wait_held(State.COMMIT)
+        delivery.wait_phase(Phase.TRANSFERRING)
+
+
+def _every_step_was_told(found: list[Step], delivery: Delivery, acknowledged: int) -> None:
+    """Phases in order, and at the end of each its conditions, counts and the row of kubectl."""
+    last = steps.last_of_each(found)
+    assert list(last) == [Phase.ASSIGNED, Phase.PREPARING, *TOLD]
+    for phase, conditions in TOLD.items():
+        step, is_open = last[phase], phase in (Phase.PREPARED, Phase.RUNNING)
+        assert {name: step.conditions[name] for name in conditions} == conditions, phase
+        cells = {name: cell for name, cell in step.cells.items() if name not in ("Age", "Node")}
+        acked = cells.pop("Acked")
+        assert cells == {
+            "Name": delivery.name,
+            "Exam": delivery.read().spec.exam.id,
+            "Phase": phase,
+            "Ready": str(is_open),
+            "Participants": PARTICIPANTS,
+            "Restarts": 0,
+            "Epoch": 1,
+            "Transfer": step.object.status.transfer.state,
+            "PVC": None if phase is Phase.CLEANED_UP else delivery.children,
+        }, phase
+        # Coarse while people answer, exact from the close on.
+        assert is_open or acked == acknowledged, phase
+
+
+def _metrics_can_be_scraped(installed: Installation, delivery: Delivery) -> None:
+    """Prometheus can read from each part all that the chart's alerts and dashboard ask of it."""
+    api = installed.api
+    replicas = coordinators.pods(api)
+    assert len(replicas) == REPLICAS
+    texts = [("coordinator", _scraped(api, pod)) for pod in replicas]
+    texts.append(("operator", _scraped(api, operator_pod.pod(api))))
+    texts.append(("client", _scraped_client(installed, delivery)))
+    for part, text in texts:
+        asked = metrics.asked_of(part)
+        assert asked, part
+        assert asked <= metrics.told(text), part
+
+
+def _scraped(api: Api, pod: Json) -> str:
+    meta = pod["metadata"]
+    return api.text(
+        f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}:9090/proxy/metrics"
+    )
+
+
+def _scraped_client(installed: Installation, delivery: Delivery) -> str:
+    """Its certificate is verified, by the name that the chart's PodMonitor gives."""
+    pod = f"pod/{delivery.children}"
+    with (
+        kubectl.forwarded(delivery.namespace, pod, 9235) as port,
+        httpx.Client(verify=installed.trust, timeout=20) as scraper,
+    ):
+        return scraper.get(f"https://localhost:{port}/metrics").text
+
+
+def _drain(delivery: Delivery, *, seconds: int) -> subprocess.CompletedProcess[str]:
+    """As people drain a node, but for this delivery alone."""
+    node = delivery.pod()["spec"]["nodeName"]
+    try:
+        return subprocess.run(
+            ["kubectl", "drain", node, "--pod-selector", f"medxamion.io/delivery={delivery.uid}",
+             f"--timeout={seconds}s", "--force", "--delete-emptydir-data", "--ignore-daemonsets"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        kubectl.kubectl("uncordon", node)
+
+
+def _evict(api: Api, delivery: Delivery) -> httpx.Response:
     body: Json = {
         "apiVersion": "policy/v1",
         "kind": "Eviction",
         "metadata": {"name": delivery.children, "namespace": delivery.namespace},
     }
-    if dry_run:
-        body["deleteOptions"] = {"dryRun": ["All"]}
     path = f"/api/v1/namespaces/{delivery.namespace}/pods/{delivery.children}/eviction"
     return api.raw("POST", path, body)
 
@@ -201,7 +304,3 @@ def _now(api: Api, delivery: Delivery, reason: str) -> float:
     """When an Event was told, in seconds."""
     [told] = [event for event in _events(api, delivery) if event["reason"] == reason]
     return datetime.fromisoformat(told["firstTimestamp"]).timestamp()
-
-
-def _conditions(found: ExamDelivery) -> dict[str, tuple[str, str]]:
-    return {one.type: (one.status, one.reason) for one in found.status.conditions}

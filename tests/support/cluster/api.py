@@ -24,6 +24,7 @@ _GROUPS = {
     "customresourcedefinitions": "apiextensions.k8s.io/v1",
 }
 _MERGE = {"Content-Type": "application/merge-patch+json"}
+_TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 
 
 class Api:
@@ -50,6 +51,17 @@ class Api:
         """The objects of a namespace; ``labelSelector`` and ``fieldSelector`` narrow."""
         body = _body(self._http.get(_path(plural, namespace), params=query))
         return list(body["items"])
+
+    def table(self, plural: str, namespace: str) -> Json:
+        """The objects as kubectl is given them to print."""
+        return _body(self._http.get(_path(plural, namespace), headers=_TABLE))
+
+    def changes(self, plural: str, namespace: str, since: str, **query: str) -> list[str]:
+        """Events since a resource version, each a table of one row that holds its object."""
+        watched = {"watch": "true", "resourceVersion": since, "timeoutSeconds": "1"}
+        wanted = {**watched, "includeObject": "Object", **query}
+        path = _path(plural, namespace)
+        return self._http.get(path, params=wanted, headers=_TABLE).text.splitlines()
 
     def text(self, path: str) -> str:
         """What the API server says at any path, such as a pod's port behind its proxy."""
