@@ -49,7 +49,7 @@ test-cluster: $(READY) ## The tests that need a real cluster (ARGS go to pytest)
 
 test-cluster-full: $(READY) ## Recovery with the counts of a proof; writes docs/proof/recovery.*
 	@MEDXAMION_E2E_KILLS=20 MEDXAMION_E2E_POD_DELETES=5 MEDXAMION_E2E_OPERATOR_RESTARTS=50 MEDXAMION_E2E_TRANSFER_STATES=all MEDXAMION_E2E_APPLIES=20 \
-		MEDXAMION_PROOF=docs/proof scripts/test-cluster.sh -k 'test_recovery or test_readiness' $(ARGS)
+		MEDXAMION_PROOF=docs/proof scripts/test-cluster.sh -k 'test_recovery or test_readiness or test_troubles' $(ARGS)
 
 demo-cluster: $(READY) ## The demo on a real cluster, a pod deleted in the middle (ARGS=--exit)
 	@$(PY) -m tests.support.cluster.demo $(ARGS)

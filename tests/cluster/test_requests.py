@@ -1,7 +1,6 @@
 """What people ask of a running delivery: a restart, a pause, a fence, an abort, a discard."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from exam_contract.delivery import Phase
 from examctl.simulation.sitting import Behaviour
 from tests.support.cluster import exam_day, kubectl, objects
 from tests.support.cluster.api import Api, Json
-from tests.support.cluster.exam_day import ExamDay, Imported
+from tests.support.cluster.exam_day import ExamDay
 from tests.support.cluster.installation import Installation
 from tests.support.waiting import until
 
@@ -35,7 +34,7 @@ def test_restart_fence_pause_and_abort(
         participants=PARTICIPANTS,
     )
     delivery.wait_phase(Phase.RUNNING)
-    day = ExamDay(installed, delivery, _some(imported), tmp_path / "ledger.jsonl")
+    day = ExamDay(installed, delivery, imported.some(SITTING), tmp_path / "ledger.jsonl")
     day.sit(BEHAVIOUR)
 
     delivery.annotate(restart_requested_at="first")
@@ -75,7 +74,7 @@ def test_untransferred_data_is_given_up_only_by_name(
         participants=PARTICIPANTS,
     )
     delivery.wait_phase(Phase.RUNNING)
-    day = ExamDay(installed, delivery, _some(imported), tmp_path / "ledger.jsonl")
+    day = ExamDay(installed, delivery, imported.some(SITTING), tmp_path / "ledger.jsonl")
     day.sit(BEHAVIOUR)
     until(
         lambda: delivery.read().status.counts.started > 0,
@@ -116,11 +115,3 @@ def _audited(installed: Installation, target: str) -> list[Json]:
     return [
         one for one in newest if (one["action"], one["target"]) == ("delivery_discarded", target)
     ]
-
-
-def _some(imported: Imported) -> Imported:
-    """The same exam with the codes of those who come."""
-    lines = imported.codes.read_text().splitlines(keepends=True)
-    codes = imported.codes.with_suffix(".some.csv")
-    codes.write_text("".join(lines[: 1 + SITTING]))
-    return replace(imported, codes=codes)

@@ -132,7 +132,7 @@ def apply_example(
     closes_in: timedelta = timedelta(hours=2),
     spec: Json | None = None,
 ) -> Delivery:
-    """``kubectl apply`` of examples/delivery.yaml with a window around now; NodePort access."""
+    """``kubectl apply`` of examples/delivery.yaml with a window around now."""
     now = utc_now()
     document = fill_example(exam, roster, participants, now)
     document["metadata"] = {"name": name, "namespace": namespace}
@@ -142,7 +142,6 @@ def apply_example(
         "closesAt": instant(now + closes_in),
         "graceSeconds": 0,
     }
-    wanted["access"] = {"type": "NodePort"}
     wanted["storage"] = {"size": "64Mi"}
     wanted |= spec or {}
     kubectl.apply(document)

@@ -18,7 +18,7 @@ _OPENING = """# Recovery on a real cluster
 Made by `make test-cluster-full` on {made_on} (version {version}, {cores} cores, {cluster}); these
 figures are in [recovery.json](recovery.json), too. People answer all the time, and a ledger outside
 the cluster holds what each of them was told is saved. Seconds run from the fault to the first
-answer that a successor acknowledged.
+answer that a successor acknowledged; where something was put wrong, to the condition that says so.
 """
 _SCENARIO_HEAD = (
     "scenario",
