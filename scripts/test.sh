@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests: the parallel-safe ones on two workers, then those marked serial one by one.
+# Runs the tests: the parallel-safe ones on three workers, since on two cores two of them wait for half
+# of the time, then those marked serial one by one.
 # Modules are handed out in the order of testpaths, the long ones first: by their number of tests, as
 # is the default, the demo's few long tests would come last, and one worker would wait for the other.
 # Arguments go to pytest as they are.
@@ -10,7 +11,7 @@ NONE_COLLECTED=5
 MEDXAMION_CHROMIUM=$(scripts/chromium.sh) || exit 1
 export MEDXAMION_CHROMIUM
 
-.venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not serial" "$@"
+.venv/bin/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not serial" "$@"
 parallel=$?
 .venv/bin/python -m pytest -m serial "$@"
 serial=$?
