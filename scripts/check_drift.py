@@ -65,14 +65,10 @@ def extras_apart_from_inputs() -> Iterator[str]:
             yield f"{line} is missing in {place} (pyproject.toml and .in must agree)"
 
 
-def home_paths() -> Iterator[str]:
+def lines_from_elsewhere() -> Iterator[str]:
     for place, line in tracked_lines():
         if HOME_PATH.search(line) or f"{ROOT}/" in line:
             yield f"{place} holds a path of one machine"
-
-
-def notes_to_oneself() -> Iterator[str]:
-    for place, line in tracked_lines():
         if found := NOTE.search(line):
             yield f"{place} says {found[0]}, which is no word of the product"
 
@@ -123,8 +119,7 @@ CHECKS: tuple[Callable[[], Iterator[str]], ...] = (
     stale_locks,
     addresses_in_locks,
     extras_apart_from_inputs,
-    home_paths,
-    notes_to_oneself,
+    lines_from_elsewhere,
 )
 
 if __name__ == "__main__":
